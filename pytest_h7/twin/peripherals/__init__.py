@@ -1,0 +1,1 @@
+"""Models of the chip's peripherals, one module each."""
