@@ -1,15 +1,58 @@
-"""The tree of errors. A report says which class a failure is: the bench or the firmware."""
+"""The tree of errors. A report says which class a failure is: the bench or the firmware.
+
+The message of each is one sentence for the person at the desk: what is wrong, and the way out.
+"""
 
 from __future__ import annotations
 
 
 class H7Error(Exception):
-    """Base of all errors of this package; the message is one sentence for the person at the desk."""
+    """Base of all errors of this package."""
 
 
 class InfrastructureError(H7Error):
     """The bench failed, not the firmware: probe gone, board unpowered, board in use, port missing."""
 
 
+class ProbeNotFound(InfrastructureError):
+    """No probe matches, or more than one does."""
+
+
+class ConsoleUnavailable(InfrastructureError):
+    """The serial port cannot be found or opened."""
+
+
 class FirmwareError(H7Error):
     """The firmware did something wrong: fault, lockup, broken boot contract, no progress in time."""
+
+
+class WaitTimeout(FirmwareError):
+    """What a test waited for did not happen in time."""
+
+
+class BootContractBroken(FirmwareError):
+    """The two cores did not start as the boot contract says."""
+
+
+class CoreUnreachable(FirmwareError):
+    """A core cannot be controlled now: its debug registers have no clock, or it is held."""
+
+
+class TargetAccessError(H7Error):
+    """An access through a debug port was refused by the chip."""
+
+
+class PeripheralUnclocked(TargetAccessError):
+    """A register has no bus clock now, so that the chip would answer junk."""
+
+
+class ImageError(H7Error):
+    """A firmware image is missing, unreadable, or not one for this chip and core."""
+
+
+class FlashError(H7Error):
+    """Erasing or programming failed, or flash does not hold what was programmed."""
+
+
+class SafetyError(H7Error):
+    """Refused, because it could lock or damage the board."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,8 @@ class Peripheral:
     """A peripheral whose registers are stored with their reset values.
 
     A subclass models a register ``X`` by the methods ``read_X(master) -> int`` and
-    ``write_X(value, master)``, where `value` is the whole 32-bit register; ``self[name]`` is the stored value.
+    ``write_X(value, master)``, where `value` is the whole 32-bit register; ``self[name]`` is the stored
+    value.
     Registers that are only stored are counted by the chip, because firmware may expect more of them.
     A hole between registers reads zero and ignores writes (RM0399 table 7, note).
     """
@@ -40,19 +43,28 @@ class Peripheral:
         self._write_only: set[int] = set()
         self._read_only: set[int] = set()
         for register in self.map.registers.values():
-            reader: Reader | None = getattr(self, f"read_{register.name}", None)
-            writer: Writer | None = getattr(self, f"write_{register.name}", None)
-            if reader is not None:
-                self._readers[register.offset] = reader
-            if writer is not None:
-                self._writers[register.offset] = writer
-            if reader is None and writer is None and register.name not in self.plain_storage():
-                self._stored_only[register.offset] = register.name
             if register.access is Access.WRITE_ONLY:
                 self._write_only.add(register.offset)
             if register.access is Access.READ_ONLY:
                 self._read_only.add(register.offset)
+            if register.name not in self.plain_storage():
+                self._stored_only[register.offset] = register.name
+            self.model(
+                register.name,
+                getattr(self, f"read_{register.name}", None),
+                getattr(self, f"write_{register.name}", None),
+            )
         self.load_reset_values()
+
+    def model(self, register: str, reader: Reader | None = None, writer: Writer | None = None) -> None:
+        """Give a register its behaviour: for registers too alike to deserve a method each."""
+        offset = self._offsets[register]
+        if reader is not None:
+            self._readers[offset] = reader
+        if writer is not None:
+            self._writers[offset] = writer
+        if reader is not None or writer is not None:
+            self._stored_only.pop(offset, None)
 
     def plain_storage(self) -> frozenset[str]:
         """Return the registers for which storing the value is all the hardware does."""
@@ -68,11 +80,14 @@ class Peripheral:
         """Return a field of the stored value."""
         return self.map.registers[register].fields[field].extract(self[register])
 
+    def implemented(self, register: str) -> int:
+        """Return the bits of a register that belong to a field; the others are reserved."""
+        fields = self.map.registers[register].fields.values()
+        return functools.reduce(operator.or_, (field.mask for field in fields), 0)
+
     def load_reset_values(self) -> None:
         """Give every register its reset value."""
-        self._values = {
-            register.offset: register.reset for register in self.map.registers.values()
-        }
+        self._values = {register.offset: register.reset for register in self.map.registers.values()}
 
     def reset(self) -> None:
         """Reset by a system reset; a subclass adds what its registers drive."""

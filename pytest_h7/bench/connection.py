@@ -1,0 +1,129 @@
+"""The open debug connection: memory accesses through the four access ports, and the cores behind two of them.
+
+All of pyOCD's exceptions end here: above this module only our own are seen.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pytest_h7.bench.safety import check_write
+from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
+
+if TYPE_CHECKING:
+    from pyocd.core.session import Session
+
+    from pytest_h7.target.stm32h755 import STM32H755
+
+
+@contextmanager
+def translated_errors(doing: str) -> Iterator[None]:
+    """Turn pyOCD's and the USB library's exceptions into ours.
+
+    Args:
+        doing: What was tried, to follow "could not": ``"read 0x58024400 through AP1"``.
+
+    Raises:
+        TargetAccessError: the chip refused the access.
+        InfrastructureError: the probe or the board is not there any more.
+    """
+    import usb.core
+    from pyocd.core import exceptions
+
+    try:
+        yield
+    except H7Error:
+        raise
+    except exceptions.TransferTimeoutError as error:
+        raise TargetAccessError(f"Could not {doing}: the bus did not answer (WAIT).") from error
+    except exceptions.TransferFaultError as error:
+        raise TargetAccessError(f"Could not {doing}: the access faulted.") from error
+    except exceptions.TransferError as error:
+        raise TargetAccessError(f"Could not {doing}: {error or 'transfer error'}.") from error
+    except usb.core.USBError as error:
+        raise InfrastructureError(
+            f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
+            "is it still plugged in, and used by nothing else?"
+        ) from error
+    except exceptions.ProbeError as error:
+        raise InfrastructureError(
+            f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
+            "is the board powered and connected?"
+        ) from error
+    except exceptions.Error as error:
+        raise TargetAccessError(f"Could not {doing}: {error}.") from error
+
+
+class Connection:
+    """Accesses to the chip through an open pyOCD session.
+
+    Attributes:
+        session: The pyOCD session.
+        target: Its target, which knows the chip.
+    """
+
+    def __init__(self, session: Session, transfers: Callable[[], int]) -> None:
+        self.session = session
+        self.target: STM32H755 = session.target
+        self._transfers = transfers
+
+    @property
+    def transfers(self) -> int:
+        """Commands sent over USB so far."""
+        return self._transfers()
+
+    def _port(self, apsel: int) -> Any:
+        port = self.target.access_port(apsel)
+        if port is None:
+            raise TargetAccessError(f"Access port AP{apsel} does not answer.")
+        return port
+
+    def _check(self, apsel: int, address: int, data: bytes) -> None:
+        check_write(address, data, lambda word: self.read_word(apsel, word))
+
+    def read_words(self, apsel: int, address: int, count: int = 1) -> list[int]:
+        """Read `count` 32-bit words through access port `apsel`."""
+        with translated_errors(f"read 0x{address:08X} through AP{apsel}"):
+            return list(self._port(apsel).read_memory_block32(address, count))
+
+    def read_word(self, apsel: int, address: int) -> int:
+        """Read a 32-bit word."""
+        return self.read_words(apsel, address)[0]
+
+    def write_words(self, apsel: int, address: int, words: Sequence[int]) -> None:
+        """Write 32-bit words; raise SafetyError for what `bench.safety` refuses."""
+        self._check(apsel, address, struct.pack(f"<{len(words)}I", *words))
+        with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
+            self._port(apsel).write_memory_block32(address, list(words))
+
+    def write_word(self, apsel: int, address: int, value: int) -> None:
+        """Write a 32-bit word."""
+        self.write_words(apsel, address, [value])
+
+    def read_sized(self, apsel: int, address: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes in one access of that width."""
+        with translated_errors(f"read 0x{address:08X} through AP{apsel}"):
+            value: int = self._port(apsel).read_memory(address, 8 * size)
+        return value
+
+    def write_sized(self, apsel: int, address: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes in one access of that width; raise SafetyError for what is refused."""
+        self._check(apsel, address, value.to_bytes(size, "little"))
+        with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
+            self._port(apsel).write_memory(address, value, 8 * size)
+
+    def read_bytes(self, apsel: int, address: int, length: int) -> bytes:
+        """Read bytes from any address; whole words where they are aligned."""
+        if address & 3 == 0 and length & 3 == 0:
+            return struct.pack(f"<{length // 4}I", *self.read_words(apsel, address, length // 4))
+        with translated_errors(f"read 0x{address:08X} through AP{apsel}"):
+            return bytes(self._port(apsel).read_memory_block8(address, length))
+
+    def write_bytes(self, apsel: int, address: int, data: bytes) -> None:
+        """Write bytes to any address; raise SafetyError for what `bench.safety` refuses."""
+        self._check(apsel, address, data)
+        with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
+            self._port(apsel).write_memory_block8(address, list(data))

@@ -1,0 +1,223 @@
+"""Finding the debug probe, and opening the connection to the chip through it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pytest_h7.bench.connection import Connection, translated_errors
+from pytest_h7.errors import InfrastructureError, ProbeNotFound
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.settings import Settings
+
+TARGET = "stm32h755xx"
+_TWIN = "twin"
+_MINIMUM_VOLTAGE = 1.6
+"""Below this a target counts as unpowered: the STM32H755 needs at least 1.62 V (its data sheet)."""
+
+
+def twin_name(selection: str) -> str | None:
+    """Return the name in ``twin:NAME``, an empty one for ``twin``, None if it is another selection."""
+    kind, colon, name = selection.partition(":")
+    return name if kind == _TWIN and (name or not colon) else None
+
+
+def is_twin(selection: str) -> bool:
+    """Return whether a selection means the virtual board."""
+    return twin_name(selection) is not None
+
+
+class Probe:
+    """The debug probe, as a test sees it."""
+
+    def __init__(self, driver: Any, transfers: Callable[[], int]) -> None:
+        self.driver = driver
+        self._transfers = transfers
+
+    def __repr__(self) -> str:
+        return f"<Probe {self.product} {self.serial}>"
+
+    @property
+    def serial(self) -> str:
+        """Serial number."""
+        return str(self.driver.unique_id)
+
+    @property
+    def product(self) -> str:
+        """Product name as the probe tells it."""
+        return str(self.driver.product_name)
+
+    @property
+    def firmware(self) -> str:
+        """Version of the probe's firmware, empty where it does not tell."""
+        link = getattr(self.driver, "_link", None)
+        return str(getattr(link, "version_str", "") or "")
+
+    @property
+    def voltage(self) -> float | None:
+        """Voltage of the target in volts as measured when the probe was opened, None where it cannot."""
+        link = getattr(self.driver, "_link", None)
+        value: float | None = getattr(link, "target_voltage", None)
+        return value
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether this is the virtual board's probe."""
+        return getattr(self.driver, "virtual_board", None) is not None
+
+    @property
+    def transfers(self) -> int:
+        """Commands sent over USB so far: what costs time on a real bench."""
+        return self._transfers()
+
+
+def connected_probes() -> list[Any]:
+    """Return all probes that pyOCD sees, without opening one."""
+    from pyocd.core.helpers import ConnectHelper
+
+    with translated_errors("list the debug probes"):
+        return list(ConnectHelper.get_all_connected_probes(blocking=False, print_wait_message=False))
+
+
+def find_probe(selection: str) -> Any:
+    """Return the probe that `selection` names: ``twin``, ``twin:NAME``, a serial number or part of one.
+
+    Raises:
+        ProbeNotFound: no probe matches, or several do.
+        InfrastructureError: the virtual board is in use by another process.
+    """
+    name = twin_name(selection)
+    if name is not None:
+        return _virtual_probe(name)
+    probes = connected_probes()
+    matching = [probe for probe in probes if selection.lower() in probe.unique_id.lower()]
+    exact = [probe for probe in matching if probe.unique_id.lower() == selection.lower()]
+    if len(exact) == 1:
+        return exact[0]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise ProbeNotFound(
+            f"{len(matching)} probes match --h7-probe={selection}: {_listing(matching)}; "
+            "give enough of the serial number to choose one."
+        )
+    there = f"there are {_listing(probes)}" if probes else "no debug probe is connected"
+    raise ProbeNotFound(
+        f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin)."
+    )
+
+
+def _listing(probes: list[Any]) -> str:
+    return ", ".join(f"{probe.unique_id} ({probe.product_name})" for probe in probes)
+
+
+def _virtual_probe(name: str) -> Any:
+    from pytest_h7.twin.board import BoardInUse, BoardNameError
+    from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
+
+    try:
+        return TwinProbe.for_board(name or None)
+    except BoardNameError as error:
+        raise ProbeNotFound(str(error)) from None
+    except BoardInUse as error:
+        raise InfrastructureError(str(error)) from None
+
+
+def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]:
+    """Open a pyOCD session on a probe and connect to the chip.
+
+    Raises:
+        InfrastructureError: the probe cannot be opened, or there is no powered STM32H755 behind it.
+    """
+    from pyocd.core.session import Session
+
+    counter = _count_transfers(driver)
+    with tempfile.TemporaryDirectory(prefix="pytest-h7-") as nowhere:
+        # pyOCD would run a pyocd_user.py of the project directory and change into it.
+        here = os.getcwd()
+        try:
+            session = Session(
+                driver,
+                options={
+                    "target_override": TARGET,
+                    "project_dir": nowhere,
+                    "no_config": True,
+                    "frequency": settings.frequency,
+                    "connect_mode": settings.connect.value,
+                    "resume_on_disconnect": True,
+                    "reset.post_delay": 0.0,
+                    "reset.hold_time": 0.0,
+                    "h7.fixed_topology": True,
+                    "h7.low_power_debug": settings.low_power_debug.value,
+                },
+            )
+        finally:
+            os.chdir(here)
+    probe = Probe(driver, counter)
+    try:
+        with translated_errors(f"connect through probe {probe.serial}"):
+            session.open()
+    except BaseException:
+        abandon(session)
+        _explain_unpowered(probe)
+        raise
+    return Connection(session, counter), probe
+
+
+def _explain_unpowered(probe: Probe) -> None:
+    voltage = probe.voltage
+    if voltage is not None and voltage < _MINIMUM_VOLTAGE:
+        raise InfrastructureError(
+            f"The board at probe {probe.serial} has no power: the probe measures {voltage:.2f} V; "
+            "plug in its supply and check the power jumper."
+        ) from None
+
+
+def abandon(session: Any) -> None:
+    """Let go of a probe whatever state it is in: NRST released, USB interface closed."""
+    from pyocd.core import exceptions
+
+    driver = session.probe
+    for release in (lambda: driver.assert_reset(False), session.close, driver.close, _usb_close(driver)):
+        try:
+            release()
+        except (exceptions.Error, AssertionError, OSError, AttributeError):
+            # Whatever could not be released was not held, or the probe is gone.
+            continue
+
+
+def _usb_close(driver: Any) -> Callable[[], None]:
+    def close() -> None:
+        device = driver._link._device
+        if device.is_open:
+            device.close()
+
+    return close
+
+
+def _count_transfers(driver: Any) -> Callable[[], int]:
+    """Count the commands that go over USB, on an ST-LINK; another probe counts as zero."""
+    device = getattr(getattr(driver, "_link", None), "_device", None)
+    if device is None:
+        return lambda: 0
+    counter = getattr(device, "h7_transfer_counter", None)
+    if counter is None:
+        counter = _TransferCounter(device.transfer)
+        device.transfer = counter
+        device.h7_transfer_counter = counter
+    return lambda: counter.count
+
+
+class _TransferCounter:
+    """Stands in front of the USB interface's transfer function."""
+
+    def __init__(self, transfer: Callable[..., Any]) -> None:
+        self._transfer = transfer
+        self.count = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.count += 1
+        return self._transfer(*args, **kwargs)

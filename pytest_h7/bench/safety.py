@@ -1,0 +1,118 @@
+"""What this package refuses to do to a board, wherever it comes from. Every write passes here.
+
+Refused are changes of the option bits that can lock a chip for ever or hide its flash (RDP, SECURITY, PCROP,
+secure areas, write protection), bank and mass erase, and driving a pin against an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pytest_h7.chip.option_bytes import OPTION_BYTES, program_register
+from pytest_h7.chip.registers import Field, peripheral
+from pytest_h7.errors import SafetyError
+
+_FLASH = peripheral("FLASH")
+_REGISTER_BLOCK = range(_FLASH.base, _FLASH.base + 0x200)
+_MODE_OUTPUT, _MODE_ALTERNATE = 1, 2
+
+
+def _protected_options() -> dict[int, list[Field]]:
+    """Fields that must keep their value, by address; the mirrored registers of bank 2 included."""
+    fields: dict[int, list[Field]] = {}
+    for option in OPTION_BYTES.values():
+        if not option.protected:
+            continue
+        name = program_register(option)
+        for alias in (name, f"{name}_MIRROR"):
+            if alias in _FLASH.registers:
+                field = Field(option.name, option.lsb, option.width)
+                fields.setdefault(_FLASH.registers[alias].address, []).append(field)
+    return fields
+
+
+def _erase_bits() -> dict[int, tuple[Field, str]]:
+    bits = {}
+    for register, name, what in (
+        ("CR1", "BER", "erase bank 1"),
+        ("CR2", "BER", "erase bank 2"),
+        ("OPTCR", "MER", "mass-erase the chip"),
+        ("OPTCR_MIRROR", "MER", "mass-erase the chip"),
+    ):
+        unit = _FLASH.registers[register]
+        field = unit.fields.get(name) or _FLASH.registers[register.removesuffix("_MIRROR")].fields[name]
+        bits[unit.address] = (field, what)
+    return bits
+
+
+_PROTECTED = _protected_options()
+_ERASES = _erase_bits()
+
+
+def check_write(address: int, data: bytes, read_word: Callable[[int], int]) -> None:
+    """Check a write through any access port before it happens.
+
+    Args:
+        address: Where the write starts.
+        data: What it writes.
+        read_word: Reads a register, to compare with what is there now.
+
+    Raises:
+        SafetyError: the write would change a protected option bit or erase more than a sector.
+    """
+    if address >= _REGISTER_BLOCK.stop or address + len(data) <= _REGISTER_BLOCK.start:
+        return
+    for word_address in range(address & ~3, address + len(data), 4):
+        if word_address not in _PROTECTED and word_address not in _ERASES:
+            continue
+        mask, value = _written_bits(word_address, address, data)
+        for field in _PROTECTED.get(word_address, ()):
+            changed = (read_word(word_address) ^ value) & mask & field.mask
+            if changed:
+                raise SafetyError(
+                    f"Refused to change the option byte {field.name}: it can lock the chip or hide its "
+                    "flash for good; use STM32CubeProgrammer if you really mean it."
+                )
+        erase = _ERASES.get(word_address)
+        if erase is not None and value & mask & erase[0].mask:
+            raise SafetyError(f"Refused to {erase[1]}: erase the sectors that you program instead.")
+
+
+def _written_bits(word_address: int, address: int, data: bytes) -> tuple[int, int]:
+    """Return which bits of a word a write touches, and their new value in place."""
+    mask = value = 0
+    for index in range(4):
+        position = word_address + index - address
+        if 0 <= position < len(data):
+            mask |= 0xFF << 8 * index
+            value |= data[position] << 8 * index
+    return mask, value
+
+
+def check_pin_drive(pin: str, mode: int) -> None:
+    """Check that a pin may be driven from outside the chip.
+
+    Args:
+        pin: Its name, such as ``"PC13"``.
+        mode: Its two bits of GPIOx_MODER: 0 input, 1 output, 2 alternate function, 3 analog.
+
+    Raises:
+        SafetyError: the pin is an output, so that two drivers would work against each other.
+    """
+    if mode in (_MODE_OUTPUT, _MODE_ALTERNATE):
+        what = "an output" if mode == _MODE_OUTPUT else "in its alternate function"
+        raise SafetyError(f"Refused to drive {pin}: the firmware has it as {what}.")
+
+
+def check_option_names(names: Sequence[str]) -> None:
+    """Check that option bytes may be changed by a test.
+
+    Raises:
+        SafetyError: one of them is protected.
+        KeyError: there is no option byte of that name.
+    """
+    for name in names:
+        if OPTION_BYTES[name].protected:
+            raise SafetyError(
+                f"Refused to change the option byte {name}: it can lock the chip or hide its flash for good."
+            )

@@ -1,0 +1,56 @@
+"""What the user asked for, checked: one value per ``--h7-*`` option."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class ConnectMode(enum.Enum):
+    """How the debugger connects."""
+
+    UNDER_RESET = "under-reset"
+    ATTACH = "attach"
+
+
+class LowPowerDebug(enum.Enum):
+    """What DBGMCU keeps clocked while cores and domains sleep (RM0399 63.5.8)."""
+
+    OFF = "off"
+    SLEEP = "sleep"
+    ON = "on"
+
+
+class FlashPolicy(enum.Enum):
+    """When flash is programmed: where it differs, each time, or not at all."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class TwinAp3(enum.Enum):
+    """What AP3 memory answers on the virtual board while the CM4 has no clock."""
+
+    ZERO = "zero"
+    FAULT = "fault"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values of the options; see ``pytest --help`` for their meaning.
+
+    `stimulus` None stands for the bench's default; `frequency` is in Hz.
+    """
+
+    probe: str = "twin"
+    cm7_image: str | None = None
+    cm4_image: str | None = None
+    console: str | None = None
+    connect: ConnectMode = ConnectMode.UNDER_RESET
+    frequency: int = 8_000_000
+    low_power_debug: LowPowerDebug = LowPowerDebug.SLEEP
+    flash: FlashPolicy = FlashPolicy.AUTO
+    stimulus: str | None = None
+    twin_ap3: TwinAp3 = TwinAp3.FAULT

@@ -1,0 +1,77 @@
+"""Fault status of a core, decoded (Arm DDI0403E B3.2.15 to B3.2.18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_h7.chip.registers import private_peripheral
+
+_MEANINGS = {
+    "IACCVIOL": "instruction fetch from a place the MPU or the memory map forbids",
+    "DACCVIOL": "data access the MPU forbids",
+    "MUNSTKERR": "MPU violation while unstacking",
+    "MSTKERR": "MPU violation while stacking",
+    "MLSPERR": "MPU violation while saving floating-point state",
+    "IBUSERR": "bus error on an instruction fetch",
+    "PRECISERR": "bus error on a data access",
+    "IMPRECISERR": "bus error on an earlier data access",
+    "UNSTKERR": "bus error while unstacking",
+    "STKERR": "bus error while stacking",
+    "LSPERR": "bus error while saving floating-point state",
+    "UNDEFINSTR": "undefined instruction",
+    "INVSTATE": "not in Thumb state",
+    "INVPC": "invalid exception return",
+    "NOCP": "coprocessor or FPU that is not enabled",
+    "UNALIGNED": "unaligned access",
+    "DIVBYZERO": "division by zero",
+}
+_HARD = {
+    "VECTTBL": "bus error on reading the vector table",
+    "FORCED": "escalated to HardFault",
+    "DEBUGEVT": "debug event without a debugger",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault that a core has recorded and not cleared.
+
+    Attributes:
+        cfsr: Configurable Fault Status Register.
+        hfsr: HardFault Status Register.
+        address: The address that faulted, None where the core does not tell.
+    """
+
+    cfsr: int
+    hfsr: int
+    address: int | None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Names of the bits that are set: ``("PRECISERR", "BFARVALID", "FORCED")``."""
+        registers = private_peripheral("cm7", "SCS").registers
+        return tuple(
+            name
+            for register, value in (("CFSR", self.cfsr), ("HFSR", self.hfsr))
+            for name, field in registers[register].fields.items()
+            if field.extract(value)
+        )
+
+    def __str__(self) -> str:
+        told = [_MEANINGS[flag] for flag in self.flags if flag in _MEANINGS]
+        told += [_HARD[flag] for flag in self.flags if flag in _HARD]
+        place = f" at 0x{self.address:08X}" if self.address is not None else ""
+        return f"{', '.join(told) or 'fault'}{place} [{' '.join(self.flags)}]"
+
+
+def decode_fault(cfsr: int, hfsr: int, mmfar: int, bfar: int) -> Fault | None:
+    """Return the fault in these registers, None if there is none."""
+    if not cfsr and not hfsr:
+        return None
+    fields = private_peripheral("cm7", "SCS").registers["CFSR"].fields
+    address = None
+    if fields["BFARVALID"].extract(cfsr):
+        address = bfar
+    elif fields["MMARVALID"].extract(cfsr):
+        address = mmfar
+    return Fault(cfsr, hfsr, address)

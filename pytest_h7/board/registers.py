@@ -1,0 +1,155 @@
+"""Registers and fields by name: ``board.registers.RCC_C2.AHB4ENR.HSEMEN``.
+
+Each access goes through an access port that reaches the place: AP1 for D3, AP0 for D1 and D2, AP2 for
+DBGMCU (RM0399 63.4.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.memory import Domain, peripheral_domain
+from pytest_h7.chip.registers import Access, PeripheralMap, Register, peripheral, peripheral_names
+from pytest_h7.errors import PeripheralUnclocked, TargetAccessError
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.connection import Connection
+    from pytest_h7.board.clocks import PeripheralClocks
+
+_CORE_BANKED = range(0xD0, 0x120)
+"""Offsets in RCC at which each core sees its own bank (RM0399 9.7.36); an access port has no bank."""
+
+_WRITES_ONLY_ITS_BITS = {Access.WRITE_1_TO_CLEAR, Access.WRITE_1_TO_SET, Access.WRITE_ONLY}
+
+
+class RegisterView:
+    """One register of the board. Fields are attributes, read and assigned; `value` is the whole register.
+
+    Assigning a field reads the register, changes the field and writes it back. In a register where
+    writing ones clears or sets bits, only the field's bits are written.
+    """
+
+    __slots__ = ("_registers", "_register", "_unit")
+
+    def __init__(self, registers: Registers, unit: PeripheralMap, register: Register) -> None:
+        object.__setattr__(self, "_registers", registers)
+        object.__setattr__(self, "_unit", unit)
+        object.__setattr__(self, "_register", register)
+
+    def __repr__(self) -> str:
+        return f"<{self._unit.name}.{self._register.name} at 0x{self._register.address:08X}>"
+
+    @property
+    def address(self) -> int:
+        """Address on the system bus."""
+        address: int = self._register.address
+        return address
+
+    @property
+    def value(self) -> int:
+        """The whole register, read now."""
+        if self._register.access is Access.WRITE_ONLY:
+            raise TargetAccessError(f"{self._unit.name}.{self._register.name} is write-only.")
+        word: int = self._registers.read(self._unit, self._register)
+        return word
+
+    def _write(self, value: int) -> None:
+        if self._register.access is Access.READ_ONLY:
+            raise TargetAccessError(f"{self._unit.name}.{self._register.name} is read-only.")
+        self._registers.write(self._unit, self._register, value)
+
+    def _field(self, name: str) -> Any:
+        try:
+            return self._register.fields[name]
+        except KeyError:
+            raise AttributeError(f"{self._unit.name}.{self._register.name} has no field {name}") from None
+
+    def __getattr__(self, name: str) -> int:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        field: int = self._field(name).extract(self.value)
+        return field
+
+    def __setattr__(self, name: str, value: int) -> None:
+        if name == "value":
+            self._write(value)
+            return
+        field = self._field(name)
+        kept = 0 if self._register.access in _WRITES_ONLY_ITS_BITS else self.value
+        self._write(field.insert(kept, value))
+
+    def __dir__(self) -> list[str]:
+        return ["value", "address", *self._register.fields]
+
+
+class PeripheralView:
+    """The registers of a peripheral as attributes."""
+
+    __slots__ = ("_registers", "_unit")
+
+    def __init__(self, registers: Registers, unit: PeripheralMap) -> None:
+        self._registers = registers
+        self._unit = unit
+
+    def __getattr__(self, name: str) -> RegisterView:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            register = self._unit.registers[name]
+        except KeyError:
+            raise AttributeError(f"{self._unit.name} has no register {name}") from None
+        if self._unit.name == "RCC" and register.offset in _CORE_BANKED:
+            raise AttributeError(
+                f"RCC.{name} is banked by core and a debugger is none: "
+                f"use RCC_C1.{name} or RCC_C2.{name}"
+            )
+        return RegisterView(self._registers, self._unit, register)
+
+    def __dir__(self) -> list[str]:
+        return list(self._unit.registers)
+
+
+class Registers:
+    """All peripherals as attributes, by the names of ST's CMSIS header."""
+
+    def __init__(self, connection: Connection, clocks: PeripheralClocks) -> None:
+        self._connection = connection
+        self._clocks = clocks
+
+    def __getattr__(self, name: str) -> PeripheralView:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return PeripheralView(self, peripheral(name))
+        except KeyError:
+            raise AttributeError(f"the STM32H755 has no peripheral {name} that is listed here") from None
+
+    def __dir__(self) -> list[str]:
+        return peripheral_names()
+
+    def read(self, unit: PeripheralMap, register: Register) -> int:
+        """Read a register through the access port that reaches it.
+
+        Raises:
+            PeripheralUnclocked: it has no bus clock, so that the value would be junk.
+        """
+        apsel, address = self._place(unit, register)
+        return self._connection.read_word(apsel, address)
+
+    def write(self, unit: PeripheralMap, register: Register, value: int) -> None:
+        """Write a register through the access port that reaches it.
+
+        Raises:
+            PeripheralUnclocked: it has no bus clock, so that the write would be lost.
+        """
+        apsel, address = self._place(unit, register)
+        self._connection.write_word(apsel, address, value)
+
+    def _place(self, unit: PeripheralMap, register: Register) -> tuple[int, int]:
+        if unit.name == "DBGMCU":
+            return 2, DBGMCU_AP2_ADDRESS + register.offset
+        reason = self._clocks.why_unclocked(unit.name)
+        if reason is not None:
+            raise PeripheralUnclocked(f"{unit.name}.{register.name} cannot be accessed: {reason}.")
+        return (1 if peripheral_domain(unit.base) is Domain.D3 else 0), register.address

@@ -1,0 +1,236 @@
+"""The virtual NUCLEO-H755ZI-Q: the chip with what the board wires to it, and what survives power-off.
+
+A board without a name is as it leaves the factory, one in each process. A named one keeps its flash and
+option bytes in the user's state directory, and belongs to one process at a time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_h7.chip.memory import FLASH_BANKS
+from pytest_h7.twin.access_port import ClosedPolicy
+from pytest_h7.twin.mcu import Mcu
+from pytest_h7.twin.pins import Pull
+from pytest_h7.twin.stlink import VirtualStlink
+from pytest_h7.twin.timeline import PS_PER_S
+
+HSE_HZ = 8_000_000
+"""The ST-LINK's MCO feeds 8 MHz to OSC_IN, in bypass mode (ST's board support package)."""
+
+BUTTON_PIN = "PC13"
+VCP_PINS = ("PD8", "PD9")
+_VCP_FUNCTION = 7
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
+_STATE_HOME = "H7_TWIN_HOME"
+
+_boards: dict[str, VirtualBoard] = {}
+
+
+class BoardNameError(ValueError):
+    """The name of a virtual board cannot be one of a file."""
+
+
+class BoardInUse(Exception):  # noqa: N818
+    """Another process has this named board."""
+
+
+class VirtualComPort:
+    """The ST-LINK's serial port: bytes that USART3 sends, with their board time, and bytes for it."""
+
+    def __init__(self, mcu: Mcu) -> None:
+        self._mcu = mcu
+        self._received: deque[int] = deque()
+        mcu.usart3.on_transmit = self._on_transmit
+
+    def _on_transmit(self, byte: int, _time: int) -> None:
+        port, number = VCP_PINS[0][1], int(VCP_PINS[0][2:])
+        if self._mcu.gpio[port].alternate_function(number) == _VCP_FUNCTION:
+            self._received.append(byte)
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have arrived and not been read."""
+        return len(self._received)
+
+    def read(self, size: int) -> bytes:
+        """Take up to `size` bytes that have arrived."""
+        return bytes(self._received.popleft() for _ in range(min(size, len(self._received))))
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the board, one frame after another."""
+        self._mcu.usart3.receive(data)
+
+    def clear(self) -> None:
+        """Forget what has arrived."""
+        self._received.clear()
+
+
+class VirtualBoard:
+    """A virtual board, powered and running.
+
+    Attributes:
+        mcu: The chip.
+        stlink: Its ST-LINK V3E, as the USB device that a debugger opens.
+        vcp: The ST-LINK's serial port.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+        self.serial = f"H7TWIN-{name}" if name else "H7TWIN"
+        self.mcu = Mcu(_unique_id(self.serial), HSE_HZ)
+        self.mcu.pins.set_external_pull(BUTTON_PIN, Pull.DOWN)
+        self._store = _Store(name) if name else None
+        if self._store is not None:
+            self._store.load(self.mcu)
+        self.stlink = VirtualStlink(self.mcu, self.serial)
+        self.vcp = VirtualComPort(self.mcu)
+        self.mcu.power_on()
+
+    def set_closed_policy(self, policy: str) -> None:
+        """Choose what AP3 answers while the CM4 has no clock: ``zero``, ``fault`` or ``wait``."""
+        for port in self.mcu.access_ports:
+            port.closed_policy = ClosedPolicy(policy)
+
+    def time(self) -> float:
+        """Return board time in seconds."""
+        return self.mcu.now / PS_PER_S
+
+    def sleep(self, seconds: float) -> None:
+        """Let board time pass."""
+        self.mcu.run_for(round(seconds * PS_PER_S))
+
+    def power_cycle(self, seconds: float = 0.5) -> None:
+        """Take the supply away for a time and give it back."""
+        self.mcu.power_off()
+        self.sleep(seconds)
+        self.mcu.power_on()
+
+    def save(self) -> None:
+        """Keep flash and option bytes of a named board for the next process."""
+        if self._store is not None:
+            self._store.save(self.mcu)
+
+    def close(self) -> None:
+        """Save a named board and let other processes have it."""
+        self.save()
+        if self._store is not None:
+            self._store.release()
+
+
+class _Store:
+    """Files of a named board: one per flash bank, one of option bytes, and the lock."""
+
+    def __init__(self, name: str) -> None:
+        from filelock import FileLock, Timeout
+
+        if _NAME.fullmatch(name) is None:
+            raise BoardNameError(
+                f"{name!r} cannot be the name of a virtual board: letters, digits, '_', '.' and '-' can."
+            )
+        self._folder = _state_home() / name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self._folder / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BoardInUse(f"The virtual board {name!r} is in use by another process.") from None
+
+    def _bank_files(self) -> Iterator[tuple[str, Path]]:
+        for number, bank in enumerate(FLASH_BANKS, start=1):
+            yield bank.name, self._folder / f"flash-bank{number}.bin"
+
+    def load(self, mcu: Mcu) -> None:
+        """Fill the chip with what was saved."""
+        for name, path in self._bank_files():
+            if path.is_file():
+                content = path.read_bytes()
+                mcu.memory(name)[: len(content)] = content
+        options = self._folder / "option-bytes.json"
+        if options.is_file():
+            mcu.flash.load(json.loads(options.read_text("utf-8")))
+
+    def save(self, mcu: Mcu) -> None:
+        """Write what must survive; each file is replaced whole."""
+        for name, path in self._bank_files():
+            _replace(path, bytes(mcu.memory(name)).rstrip(b"\xff"))
+        _replace(self._folder / "option-bytes.json", json.dumps(mcu.flash.save()).encode())
+
+    def release(self) -> None:
+        """Give up the board."""
+        self._lock.release()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _state_home() -> Path:
+    home = os.environ.get(_STATE_HOME)
+    if home:
+        return Path(home)
+    from platformdirs import user_state_path
+
+    return user_state_path("pytest-h7") / "twin"
+
+
+def _unique_id(serial: str) -> bytes:
+    """Make 96 bits that differ from board to board: wafer position and number, then the lot as text."""
+    folded = sum(ord(letter) * 31**index for index, letter in enumerate(serial)) & 0xFFFF_FFFF
+    return folded.to_bytes(4, "little") + b"\x07" + b"PYTH755"
+
+
+def virtual_board(name: str | None = None) -> VirtualBoard:
+    """Return the virtual board of that name in this process; it is made when first asked for.
+
+    The environment variable ``H7_TWIN_IMAGES`` (two ELF files, separated by a comma) fills the flash of a
+    new board.
+
+    Raises:
+        BoardNameError: the name cannot be one of a file.
+        BoardInUse: another process has the board.
+    """
+    key = name or ""
+    if key not in _boards:
+        board = VirtualBoard(name)
+        _preload(board)
+        _boards[key] = board
+    return _boards[key]
+
+
+def _preload(board: VirtualBoard) -> None:
+    images = os.environ.get("H7_TWIN_IMAGES")
+    if not images:
+        return
+    from elftools.elf.elffile import ELFFile
+
+    for path in images.split(","):
+        with Path(path.strip()).open("rb") as stream:
+            for segment in ELFFile(stream).iter_segments("PT_LOAD"):
+                if segment["p_filesz"]:
+                    _load_segment(board.mcu, segment["p_paddr"], segment.data())
+    board.mcu.power_off()
+    board.mcu.power_on()
+
+
+def _load_segment(mcu: Mcu, address: int, data: bytes) -> None:
+    for bank in FLASH_BANKS:
+        if bank.start <= address and address + len(data) <= bank.end:
+            mcu.memory(bank.name)[address - bank.start : address - bank.start + len(data)] = data
+            mcu.code_changed(address, len(data))
+            return
+    raise ValueError(f"H7_TWIN_IMAGES: 0x{address:08X} is not in flash")
+
+
+@atexit.register
+def _close_all() -> None:
+    for board in _boards.values():
+        board.close()

@@ -1,0 +1,359 @@
+"""FLASH: the registers through which the flash memory is unlocked, erased, programmed and configured.
+
+Source: RM0399 chapter 4. Bank 2's registers lie 0x100 above those of bank 1; registers both banks share
+answer at both addresses.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_h7.chip.memory import FLASH_BANKS
+from pytest_h7.chip.option_bytes import (
+    OPTION_BYTES,
+    OptionByte,
+    current_register,
+    factory_value,
+    program_register,
+)
+from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.peripherals.flash_bank import (
+    BER,
+    BSY,
+    FLAGS,
+    FW,
+    LOCK,
+    PG,
+    QW,
+    SER,
+    START,
+    WBNE,
+    FlashBank,
+    Operation,
+)
+from pytest_h7.twin.peripherals.peripheral import Peripheral
+from pytest_h7.twin.timeline import PS_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_h7.twin.mcu import Mcu
+
+KEYS = (0x4567_0123, 0xCDEF_89AB)
+"""Keys of KEYR1 and KEYR2, which unlock CR1 and CR2."""
+
+OPTION_KEYS = (0x0819_2A3B, 0x4C5D_6E7F)
+"""Keys of OPTKEYR, which unlocks OPTCR and the ``_PRG`` registers."""
+
+OPTION_CHANGE_TIME = 300 * PS_PER_MS
+"""Time of an option byte change, in picoseconds: no data sheet value; about that was seen by the
+Chromium EC project."""
+
+_FLASH_IRQ = 4
+_MIRROR = 0x100
+_OPTLOCK, _OPTSTART, _MER = 1 << 0, 1 << 1, 1 << 4
+_OPTCHANGEERR = 1 << 30
+"""Bit of OPTSR_CUR; OPTCR has its interrupt enable and OPTCCR its clear bit at the same position."""
+_OPT_BUSY = 1 << 0
+
+
+class Lock(enum.Enum):
+    """State of a register that a pair of keys unlocks."""
+
+    LOCKED = enum.auto()
+    FIRST_KEY = enum.auto()
+    UNLOCKED = enum.auto()
+    DEAD = enum.auto()
+    """A wrong sequence was written: locked until the next system reset."""
+
+
+class KeyLock:
+    """The key sequence of one register (RM0399 4.5.1)."""
+
+    def __init__(self, keys: tuple[int, int]) -> None:
+        self._keys = keys
+        self.state = Lock.LOCKED
+
+    def write_key(self, key: int, *, whole: bool) -> bool:
+        """Take a write to the key register; return False where it ends in a bus error."""
+        if whole and self.state is Lock.LOCKED and key == self._keys[0]:
+            self.state = Lock.FIRST_KEY
+        elif whole and self.state is Lock.FIRST_KEY and key == self._keys[1]:
+            self.state = Lock.UNLOCKED
+        else:
+            self.state = Lock.DEAD
+        return self.state is not Lock.DEAD
+
+    def break_sequence(self) -> bool:
+        """Take a write to another register; return False where it ends in a bus error."""
+        if self.state is not Lock.FIRST_KEY:
+            return True
+        self.state = Lock.DEAD
+        return False
+
+    def lock(self) -> None:
+        """Lock again by software."""
+        self.state = Lock.LOCKED
+
+    @property
+    def open(self) -> bool:
+        """Whether the register can be written."""
+        return self.state is Lock.UNLOCKED
+
+
+class Flash(Peripheral):
+    """The flash interface with its two banks and the option bytes.
+
+    A change of the option bytes marked protected in `pytest_h7.chip.option_bytes` is refused with
+    OPTCHANGEERR, except the write protection of sectors: what those do to the chip is not modelled.
+    SWAP_BANK_OPT can be changed and read back, but the banks stay where they are and OPTCR.SWAP_BANK reads
+    0. The CRC registers only store.
+    """
+
+    def __init__(self, mcu: Mcu) -> None:
+        super().__init__(mcu, "FLASH")
+        self.banks = tuple(FlashBank(self, number, memory) for number, memory in enumerate(FLASH_BANKS, 1))
+        self._options = {option.register: factory_value(option.register) for option in OPTION_BYTES.values()}
+        self._option_status = 0
+        self._irq_level = False
+        self._locks = {bank.number: KeyLock(KEYS) for bank in self.banks}
+        self._option_lock = KeyLock(OPTION_KEYS)
+        offsets = {register.name: register.offset for register in self.map.registers.values()}
+        self._key_locks = {
+            **{offsets[f"KEYR{number}"]: lock for number, lock in self._locks.items()},
+            offsets["OPTKEYR"]: self._option_lock,
+        }
+        self._mirrors = {
+            offset: offset - _MIRROR
+            for name, offset in offsets.items()
+            if name.endswith("_MIRROR") or name == "CRCDATA2"
+        }
+        self._model_banks()
+        self._model_options()
+        self._load()
+
+    def plain_storage(self) -> frozenset[str]:
+        return frozenset({"ECC_FA1", "ECC_FA2"})
+
+    def _model_banks(self) -> None:
+        for bank in self.banks:
+            number = bank.number
+            self.model(f"CR{number}", partial(self._read_control, bank), partial(self._write_control, bank))
+            self.model(f"SR{number}", partial(self._read_status, bank), self._write_nothing)
+            self.model(f"CCR{number}", writer=partial(self._write_clear, bank))
+
+    def _model_options(self) -> None:
+        for option in OPTION_BYTES.values():
+            register = option.register
+            self.model(current_register(option), partial(self._read_option, register), self._write_nothing)
+            self.model(program_register(option), writer=partial(self._write_option, option))
+
+    def reset(self) -> None:
+        """Reset by a system reset: locked; option bytes stay, and a change under way is forgotten."""
+        for bank in self.banks:
+            bank.reset()
+        super().reset()
+        for lock in self._key_locks.values():
+            lock.lock()
+        self._option_status = 0
+        self._load()
+        self.update_interrupt()
+
+    def _load(self) -> None:
+        """Load the program registers with the option bytes; the lock bits of CR and OPTCR are computed."""
+        for option in OPTION_BYTES.values():
+            self[program_register(option)] = self._options[option.register]
+        for bank in self.banks:
+            self[f"CR{bank.number}"] &= ~LOCK
+        self["OPTCR"] &= ~_OPTLOCK
+
+    # -- access ---------------------------------------------------------------------------------
+
+    def read(self, offset: int, size: int, master: Master) -> int:
+        """Read a register, at its own address or at that of its mirror."""
+        return super().read(self._own_offset(offset), size, master)
+
+    def write(self, offset: int, size: int, value: int, master: Master) -> None:
+        """Write a register, at its own address or at that of its mirror; nothing is taken while OPT_BUSY.
+
+        Raises:
+            BusFault: The write spoils a key sequence, whose register then stays locked until a reset.
+        """
+        if self._option_status & _OPT_BUSY:
+            return
+        own = self._own_offset(offset)
+        register = own & ~3
+        key_lock = self._key_locks.get(register)
+        intact = [lock.break_sequence() for lock in self._locks_around(register) if lock is not key_lock]
+        if key_lock is not None:
+            intact.append(key_lock.write_key(value, whole=size == 4))
+        if not all(intact):
+            raise BusFault(self.base + offset)
+        if key_lock is None:
+            super().write(own, size, value, master)
+
+    def _own_offset(self, offset: int) -> int:
+        return self._mirrors.get(offset & ~3, offset & ~3) | offset & 3
+
+    def _locks_around(self, register: int) -> list[KeyLock]:
+        """Locks whose half-written key sequence does not outlive a write to the register at this offset.
+
+        OPTCR's does not outlive any, that of a bank's CR none to the same bank's registers.
+        """
+        if register + _MIRROR in self._mirrors:
+            return [self._option_lock]
+        return [self._option_lock, self._locks[1 + register // _MIRROR]]
+
+    # -- banks ----------------------------------------------------------------------------------
+
+    def core_store(self, address: int, size: int, value: int, master: Master) -> None:
+        """Take a bus write of `size` bytes to the main address of a flash cell, from a core or a debugger."""
+        for bank in self.banks:
+            if address in bank.memory:
+                bank.store(address, value.to_bytes(size, "little"), master)
+
+    def control(self, bank: FlashBank) -> int:
+        """Return the bits of CR1 or CR2 without LOCK."""
+        return self[f"CR{bank.number}"]
+
+    def write_protected(self, bank: FlashBank, sector: int) -> bool:
+        """Return whether the option bytes protect a sector against erase and programming."""
+        return not self.option(f"WRPSn{bank.number}") >> sector & 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether D1 may not stop: an operation runs or waits, or a write buffer is half full (4.6.2)."""
+        return any(bank.status & (BSY | QW | WBNE) for bank in self.banks)
+
+    def _read_control(self, bank: FlashBank, master: Master) -> int:
+        return self.control(bank) | (0 if self._locks[bank.number].open else LOCK)
+
+    def _write_control(self, bank: FlashBank, value: int, master: Master) -> None:
+        name = f"CR{bank.number}"
+        lock = self._locks[bank.number]
+        if not lock.open:
+            return
+        if value & LOCK:
+            lock.lock()
+            return
+        self[name] = value & self.implemented(name) & ~(START | FW)
+        if not value & PG:
+            bank.drop_buffer()
+        elif value & FW:
+            bank.force_write()
+        if value & START and value & BER:
+            bank.erase_all()
+        elif value & START and value & SER:
+            sector = self.field(name, "SNB")
+            bank.erase(range(sector, sector + 1))
+        self.update_interrupt()
+
+    def _read_status(self, bank: FlashBank, master: Master) -> int:
+        return bank.status
+
+    def _write_clear(self, bank: FlashBank, value: int, master: Master) -> None:
+        bank.flags &= ~(value & FLAGS)
+        self.update_interrupt()
+
+    def _write_nothing(self, value: int, master: Master) -> None:
+        """Ignore a write to a read-only register."""
+
+    def update_interrupt(self) -> None:
+        """Drive the interrupt line of both cores: high while an enabled flag is set."""
+        level = any(bank.flags & self.control(bank) & FLAGS for bank in self.banks)
+        level = level or bool(self._option_status & self["OPTCR"] & _OPTCHANGEERR)
+        if level != self._irq_level:
+            self._irq_level = level
+            for core in ("cm7", "cm4"):
+                self.mcu.set_irq(core, _FLASH_IRQ, level)
+
+    # -- option bytes ---------------------------------------------------------------------------
+
+    def option(self, name: str) -> int:
+        """Return the value in force of an option byte of `pytest_h7.chip.option_bytes`."""
+        option = OPTION_BYTES[name]
+        return (self._options[option.register] & option.mask) >> option.lsb
+
+    def save(self) -> dict[str, int]:
+        """Return the option words, ``{"OPTSR": ..., "BOOT7": ...}``, for `load`."""
+        return dict(self._options)
+
+    def load(self, options: Mapping[str, int]) -> None:
+        """Put option words in force, as if they had been programmed; the next reset starts with them.
+
+        Raises:
+            ValueError: There is no option word of that name.
+        """
+        unknown = options.keys() - self._options.keys()
+        if unknown:
+            raise ValueError(f"no such option word: {', '.join(sorted(unknown))}")
+        self._options.update(options)
+        self._load()
+
+    def _read_option(self, register: str, master: Master) -> int:
+        return self._options[register] | (self._option_status if register == "OPTSR" else 0)
+
+    def _write_option(self, option: OptionByte, value: int, master: Master) -> None:
+        if self._option_lock.open:
+            self[program_register(option)] = value & _word_mask(option.register)
+
+    def read_OPTCR(self, master: Master) -> int:
+        return self["OPTCR"] | (0 if self._option_lock.open else _OPTLOCK)
+
+    def write_OPTCR(self, value: int, master: Master) -> None:
+        """Lock, start a mass erase, start an option byte change; all but the first need the keys."""
+        if not self._option_lock.open:
+            return
+        if value & _OPTLOCK:
+            self._option_lock.lock()
+            return
+        self["OPTCR"] = value & _OPTCHANGEERR
+        if value & _MER and all(lock.open for lock in self._locks.values()):
+            for bank in self.banks:
+                self[f"CR{bank.number}"] |= BER
+                bank.erase_all()
+        if value & _OPTSTART:
+            self._change_options()
+        self.update_interrupt()
+
+    def write_OPTCCR(self, value: int, master: Master) -> None:
+        self._option_status &= ~(value & _OPTCHANGEERR)
+        self.update_interrupt()
+
+    def _change_options(self) -> None:
+        """Program what differs; it goes through bank 1's queue, where the option bytes are."""
+        wanted = {option.register: self[program_register(option)] for option in OPTION_BYTES.values()}
+        changes = {register: wanted[register] ^ word for register, word in self._options.items()}
+        if not any(changes.values()):
+            return
+        if any(
+            changes[option.register] & option.mask for option in OPTION_BYTES.values() if _refused(option)
+        ):
+            self._option_status |= _OPTCHANGEERR
+            return
+
+        def complete() -> None:
+            self._options = wanted
+            self._option_status &= ~_OPT_BUSY
+
+        self._option_status |= _OPT_BUSY
+        self.banks[0].enqueue(Operation(OPTION_CHANGE_TIME, complete, _keep))
+
+    # -- the rest -------------------------------------------------------------------------------
+
+    def write_ACR(self, value: int, master: Master) -> None:
+        self["ACR"] = value & self.implemented("ACR")
+
+
+def _keep() -> None:
+    """Leave the old option bytes in force: a reset during a change does (RM0399 4.3.14)."""
+
+
+def _refused(option: OptionByte) -> bool:
+    return option.protected and not option.name.startswith("WRPSn")
+
+
+def _word_mask(register: str) -> int:
+    return sum(option.mask for option in OPTION_BYTES.values() if option.register == register)

@@ -1,0 +1,375 @@
+"""RCC: clock tree, per-core enable banks, resets and their flags (RM0399 chapter 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_h7.twin.bus import Master
+from pytest_h7.twin.peripherals.peripheral import Peripheral
+from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
+
+if TYPE_CHECKING:
+    from pytest_h7.twin.mcu import Mcu
+
+HSI_HZ = 64_000_000
+CSI_HZ = 4_000_000
+HSI48_HZ = 48_000_000
+LSE_HZ = 32_768
+LSI_HZ = 32_000
+
+_SHARED_BANK = range(0xD0, 0x120)
+_C1_BANK = range(0x130, 0x190)
+_C2_BANK = range(0x190, 0x1F0)
+
+_START_UP = {
+    # Oscillator or PLL: (bit of ON, bit of RDY, start-up time). The times are assumptions in the order
+    # of the data sheet's typical values; firmware only sees that RDY comes later than ON.
+    "HSI": (0, 2, 2 * PS_PER_US),
+    "CSI": (7, 8, 2 * PS_PER_US),
+    "HSI48": (12, 13, 3 * PS_PER_US),
+    "HSE": (16, 17, 10 * PS_PER_US),
+    "PLL1": (24, 25, 50 * PS_PER_US),
+    "PLL2": (26, 27, 50 * PS_PER_US),
+    "PLL3": (28, 29, 50 * PS_PER_US),
+}
+_HSE_CRYSTAL_START_UP = 2 * PS_PER_MS
+_LSE_START_UP = 1000 * PS_PER_MS
+_LSI_START_UP = 100 * PS_PER_US
+
+_SW_SOURCES = ("HSI", "CSI", "HSE", "PLL1")
+_PLL_SOURCES = ("HSI", "CSI", "HSE")
+
+_RESET_FLAGS = 0xFFFE_0000
+_RMVF = 1 << 16
+
+
+def _prescaler(code: int, bits: int) -> int:
+    """Divider of a prescaler field: HPRE and D1CPRE skip 32 (RM0399 9.7.7), the APB ones do not reach it."""
+    half = 1 << bits - 1
+    if code < half:
+        return 1
+    exponent = code - half + 1
+    if bits == 4 and exponent >= 5:
+        exponent += 1
+    return 1 << exponent
+
+
+class RccBank(Peripheral):
+    """One core's bank: clock enables, low-power clock enables and reset flags."""
+
+    def __init__(self, mcu: Mcu, name: str) -> None:
+        super().__init__(mcu, name)
+        self._removing_flags = False
+
+    def plain_storage(self) -> frozenset[str]:
+        return frozenset(self.map.registers)
+
+    def read_RSR(self, master: Master) -> int:
+        return self["RSR"]
+
+    def write_RSR(self, value: int, master: Master) -> None:
+        if value & _RMVF:
+            self["RSR"] = _RMVF
+        else:
+            self["RSR"] &= ~_RMVF
+
+    def write(self, offset: int, size: int, value: int, master: Master) -> None:
+        super().write(offset, size, value, master)
+        self.mcu.update_domains()
+
+    def reset(self) -> None:
+        flags = self["RSR"]
+        super().reset()
+        self["RSR"] = flags & ~_RMVF
+
+
+class Rcc(Peripheral):
+    """The clock controller. Frequencies follow the registers; a change takes effect at once."""
+
+    def __init__(self, mcu: Mcu, hse_hz: int) -> None:
+        self.hse_hz = hse_hz
+        super().__init__(mcu, "RCC")
+        self.banks = {"cm7": RccBank(mcu, "RCC_C1"), "cm4": RccBank(mcu, "RCC_C2")}
+        self._enables = self._enable_bits()
+
+    def plain_storage(self) -> frozenset[str]:
+        return frozenset(self.map.registers)
+
+    def _enable_bits(self) -> dict[str, tuple[int, int, int]]:
+        """Map a peripheral to the offset and mask of its enable bit in a bank, and the LPENR offset."""
+        bits = {}
+        for name, register in self.banks["cm4"].map.registers.items():
+            if not name.endswith("ENR") or name.endswith("LPENR"):
+                continue
+            low_power = self.banks["cm4"].map.registers[name.removesuffix("ENR") + "LPENR"]
+            for field in register.fields.values():
+                peripheral = field.name.removesuffix("EN").removesuffix("APB")
+                bits[peripheral] = (register.offset, field.mask, low_power.offset)
+        return bits
+
+    def enabled_by(self, core: str, peripheral: str, *, asleep: bool) -> bool:
+        """Return whether a core clocks a peripheral: its enable bit, in CSleep its low-power bit too."""
+        if peripheral not in self._enables:
+            return True
+        offset, mask, low_power = self._enables[peripheral]
+        values = self.banks[core]._values
+        return bool(values[offset] & mask) and not (asleep and not values[low_power] & mask)
+
+    def allocated(self, core: str, peripherals: frozenset[str]) -> bool:
+        """Return whether a core has the clock of any of these peripherals or memories enabled."""
+        values = self.banks[core]._values
+        return any(values[offset] & mask for name, (offset, mask, _) in self._enables.items() if name in peripherals)
+
+    def gated(self, peripheral: str) -> bool:
+        """Return whether a peripheral has a clock enable bit at all."""
+        return peripheral in self._enables
+
+    # -- routing of the three views -----------------------------------------------------------
+
+    def _bank(self, offset: int, master: Master) -> tuple[RccBank, int] | None:
+        if offset in _SHARED_BANK:
+            return (self.banks[master.core], offset - _SHARED_BANK.start) if master.core else None
+        if offset in _C1_BANK:
+            return self.banks["cm7"], offset - _C1_BANK.start
+        if offset in _C2_BANK:
+            return self.banks["cm4"], offset - _C2_BANK.start
+        return None
+
+    def read(self, offset: int, size: int, master: Master) -> int:
+        bank = self._bank(offset, master)
+        if bank is not None:
+            return bank[0].read(bank[1], size, master)
+        if offset in _SHARED_BANK:
+            return 0
+        return super().read(offset, size, master)
+
+    def write(self, offset: int, size: int, value: int, master: Master) -> None:
+        bank = self._bank(offset, master)
+        if bank is not None:
+            bank[0].write(bank[1], size, value, master)
+        elif offset not in _SHARED_BANK:
+            super().write(offset, size, value, master)
+
+    # -- oscillators and PLLs -------------------------------------------------------------------
+
+    def read_CR(self, master: Master) -> int:
+        value = self["CR"] | 1 << 5  # HSIDIVF: a change of HSIDIV takes effect at once
+        for bit, domain in ((14, "D1"), (15, "D2")):
+            if self.mcu.domain_clock_ready(domain):
+                value |= 1 << bit
+        return value
+
+    def write_CR(self, value: int, master: Master) -> None:
+        old = self["CR"]
+        ready_mask = sum(1 << ready for _, ready, _ in _START_UP.values())
+        value = value & ~ready_mask & ~0xC020 | old & ready_mask
+        for source in self._in_use():
+            value |= 1 << _START_UP[source][0]
+        if old & 1 << 16:
+            value = value & ~(1 << 18) | old & 1 << 18  # HSEBYP only while HSE is off
+        value |= old & 1 << 19  # CSSHSEON is set only
+        self["CR"] = value
+        for name, (on, ready, delay) in _START_UP.items():
+            if value & ~old & 1 << on:
+                if name == "HSE" and not value & 1 << 18:
+                    delay = _HSE_CRYSTAL_START_UP
+                self.mcu.schedule(delay, self._ready_setter(on, ready))
+            elif not value & 1 << on:
+                self["CR"] &= ~(1 << ready)
+        self.mcu.clocks_changed()
+
+    def _ready_setter(self, on: int, ready: int) -> Callable[[], None]:
+        def set_ready() -> None:
+            if self["CR"] & 1 << on:
+                self["CR"] |= 1 << ready
+                self._switch_system_clock()
+
+        return set_ready
+
+    def _in_use(self) -> set[str]:
+        """Oscillators and PLL that the system clock runs on and that cannot be switched off."""
+        source = self.system_clock_source
+        in_use = {source}
+        if source == "PLL1":
+            pll_source = self.field("PLLCKSELR", "PLLSRC")
+            if pll_source < 3:
+                in_use.add(_PLL_SOURCES[pll_source])
+        return in_use
+
+    def read_CFGR(self, master: Master) -> int:
+        return self["CFGR"]
+
+    def write_CFGR(self, value: int, master: Master) -> None:
+        self["CFGR"] = value & ~0x38 | self["CFGR"] & 0x38
+        self._switch_system_clock()
+
+    def _switch_system_clock(self) -> None:
+        """Move SWS to SW once the wanted source is ready (RM0399 9.7.6)."""
+        wanted = self["CFGR"] & 7
+        if wanted < len(_SW_SOURCES) and self["CR"] & 1 << _START_UP[_SW_SOURCES[wanted]][1]:
+            self["CFGR"] = self["CFGR"] & ~0x38 | wanted << 3
+        self.mcu.clocks_changed()
+
+    @property
+    def system_clock_source(self) -> str:
+        """``HSI``, ``CSI``, ``HSE`` or ``PLL1``, as SWS shows it."""
+        return _SW_SOURCES[self["CFGR"] >> 3 & 7]
+
+    def _write_prescalers(self, register: str, value: int) -> None:
+        self[register] = value
+        self.mcu.clocks_changed()
+
+    def write_D1CFGR(self, value: int, master: Master) -> None:
+        self._write_prescalers("D1CFGR", value)
+
+    def write_D2CFGR(self, value: int, master: Master) -> None:
+        self._write_prescalers("D2CFGR", value)
+
+    def write_D3CFGR(self, value: int, master: Master) -> None:
+        self._write_prescalers("D3CFGR", value)
+
+    def write_CSR(self, value: int, master: Master) -> None:
+        self._slow_oscillator("CSR", value, _LSI_START_UP)
+
+    def write_BDCR(self, value: int, master: Master) -> None:
+        if self.mcu.pwr.backup_writable:
+            self._slow_oscillator("BDCR", value, _LSE_START_UP)
+
+    def _slow_oscillator(self, register: str, value: int, delay: int) -> None:
+        """LSION/LSIRDY and LSEON/LSERDY are both bits 0 and 1."""
+        old = self[register]
+        self[register] = value & ~2 | (old & 2 if value & 1 else 0)
+        if value & ~old & 1:
+
+            def set_ready() -> None:
+                if self[register] & 1:
+                    self[register] |= 2
+
+            self.mcu.schedule(delay, set_ready)
+
+    # -- frequencies ----------------------------------------------------------------------------
+
+    def _source_hz(self, source: str) -> int:
+        match source:
+            case "HSI":
+                return HSI_HZ >> (self["CR"] >> 3 & 3)
+            case "CSI":
+                return CSI_HZ
+            case "HSE":
+                return self.hse_hz
+        return self.pll_hz(1, "P")
+
+    def pll_hz(self, pll: int, output: str) -> int:
+        """Return the frequency of output ``P``, ``Q`` or ``R`` of PLL 1 to 3 in Hz, 0 without a source."""
+        source = self.field("PLLCKSELR", "PLLSRC")
+        divm = self.field("PLLCKSELR", f"DIVM{pll}")
+        if source > 2 or divm == 0:
+            return 0
+        n = self.field(f"PLL{pll}DIVR", f"N{pll}") + 1
+        fraction = 0
+        if self.field("PLLCFGR", f"PLL{pll}FRACEN"):
+            fraction = self.field(f"PLL{pll}FRACR", f"FRACN{pll}")
+        divider = self.field(f"PLL{pll}DIVR", f"{output}{pll}") + 1
+        return self._source_hz(_PLL_SOURCES[source]) * (8192 * n + fraction) // (8192 * divm * divider)
+
+    def clock_hz(self, name: str) -> int:
+        """Return a clock in Hz: ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``hsi``, ``hse`` ..."""
+        system = self._source_hz(self.system_clock_source)
+        cm7 = system // _prescaler(self.field("D1CFGR", "D1CPRE"), 4)
+        hclk = cm7 // _prescaler(self.field("D1CFGR", "HPRE"), 4)
+        match name:
+            case "cm7":
+                return cm7
+            case "cm4" | "hclk":
+                return hclk
+            case "pclk1":
+                return hclk // _prescaler(self.field("D2CFGR", "D2PPRE1"), 3)
+            case "pclk2":
+                return hclk // _prescaler(self.field("D2CFGR", "D2PPRE2"), 3)
+            case "pclk3":
+                return hclk // _prescaler(self.field("D1CFGR", "D1PPRE"), 3)
+            case "pclk4":
+                return hclk // _prescaler(self.field("D3CFGR", "D3PPRE"), 3)
+            case "lse":
+                return LSE_HZ
+            case "lsi":
+                return LSI_HZ
+        return self._source_hz(name.upper())
+
+    def usart_clock_hz(self, usart: str) -> int:
+        """Return the kernel clock of a USART in Hz (RM0399 9.7.20, D2CCIP2R)."""
+        sixteen = usart in ("USART1", "USART6")
+        selection = self.field("D2CCIP2R", "USART16SEL" if sixteen else "USART28SEL")
+        match selection:
+            case 1:
+                return self.pll_hz(2, "Q")
+            case 2:
+                return self.pll_hz(3, "Q")
+            case 3:
+                return self.clock_hz("hsi")
+            case 4:
+                return CSI_HZ
+            case 5:
+                return LSE_HZ
+        return self.clock_hz("pclk2" if sixteen else "pclk1")
+
+    # -- resets -----------------------------------------------------------------------------------
+
+    def write_GCR(self, value: int, master: Master) -> None:
+        self["GCR"] |= value & 0xF
+        self.mcu.boot_released()
+
+    def _reset_peripherals(self, register: str, value: int) -> None:
+        fields = self.map.registers[register].fields.values()
+        started = value & ~self[register]
+        self[register] = value
+        for field in fields:
+            model = self.mcu.peripherals.get(field.name.removesuffix("RST"))
+            if started & field.mask and model is not None:
+                model.reset()
+
+    def write_AHB4RSTR(self, value: int, master: Master) -> None:
+        self._reset_peripherals("AHB4RSTR", value)
+
+    def write_APB1LRSTR(self, value: int, master: Master) -> None:
+        self._reset_peripherals("APB1LRSTR", value)
+
+    def write_APB2RSTR(self, value: int, master: Master) -> None:
+        self._reset_peripherals("APB2RSTR", value)
+
+    def write_APB4RSTR(self, value: int, master: Master) -> None:
+        self._reset_peripherals("APB4RSTR", value)
+
+    def record_reset(self, *flags: str) -> None:
+        """Set reset flags in both cores' copies of RSR; they add up until firmware removes them."""
+        fields = self.banks["cm7"].map.registers["RSR"].fields
+        bits = sum(fields[flag].mask for flag in flags)
+        for bank in self.banks.values():
+            bank["RSR"] |= bits
+
+    def power_on_reset(self) -> None:
+        """Reset everything, flags included."""
+        for bank in self.banks.values():
+            bank["RSR"] = 0
+        self.reset()
+        self.record_reset("C1RSTF", "C2RSTF", "D1RSTF", "D2RSTF", "BORRSTF", "PINRSTF", "PORRSTF")
+
+    def reset(self) -> None:
+        """Reset by a system reset: HSI runs again; the backup domain (BDCR) and the flags stay."""
+        backup = self["BDCR"]
+        self.load_reset_values()
+        self["BDCR"] = backup
+        self["CR"] = 1 << 0 | 1 << 2
+        for bank in self.banks.values():
+            bank.reset()
+        self.mcu.clocks_changed()
+
+    def restart_after_stop(self) -> None:
+        """Put the clock tree as it is after system Stop: HSI or CSI, PLLs and HSE off (RM0399 9.5.7)."""
+        wake_up_source = self["CFGR"] >> 6 & 1
+        on, ready, _ = _START_UP[_SW_SOURCES[wake_up_source]]
+        kept = 1 << 1 | 3 << 3 | 1 << 9 | 1 << 18
+        self["CR"] = self["CR"] & kept | 1 << on | 1 << ready
+        self["CFGR"] = self["CFGR"] & ~0x3F | wake_up_source | wake_up_source << 3
+        self.mcu.clocks_changed()

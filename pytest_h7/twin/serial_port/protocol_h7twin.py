@@ -1,0 +1,77 @@
+"""pyserial's handler of ``h7twin://`` (the unnamed board) and ``h7twin://NAME``.
+
+A read waits in board time: the board runs until something arrives or the time-out is over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from serial import SerialBase, SerialException
+from serial.serialutil import PortNotOpenError
+
+from pytest_h7.twin.board import VirtualBoard, virtual_board
+
+_STEP = 0.0005
+"""Board time in seconds between looks at the port: a fraction of six characters at 115200 baud."""
+
+
+class Serial(SerialBase):  # type: ignore[misc]
+    """The virtual COM port of a virtual board's ST-LINK."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._board: VirtualBoard | None = None
+        super().__init__(*args, **kwargs)
+
+    def open(self) -> None:
+        """Open the port; raise SerialException where another process has the board."""
+        if self._port is None:
+            raise SerialException("Port must be configured before it can be used.")
+        parts = urlsplit(self._port)
+        if parts.scheme != "h7twin":
+            raise SerialException(f"{self._port!r} is not of the form h7twin://NAME")
+        self._board = virtual_board(parts.netloc or None)
+        self._reconfigure_port()
+        self.is_open = True
+
+    def close(self) -> None:
+        """Close the port."""
+        self.is_open = False
+        self._board = None
+
+    def _require_open(self) -> VirtualBoard:
+        if not self.is_open or self._board is None:
+            raise PortNotOpenError
+        return self._board
+
+    def _reconfigure_port(self) -> None:
+        """Accept any line setting: the virtual wire carries bytes."""
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read without waiting."""
+        return self._require_open().vcp.in_waiting
+
+    def read(self, size: int = 1) -> bytes:
+        """Read up to `size` bytes, waiting in board time until they have come or the time-out is over."""
+        board = self._require_open()
+        deadline = None if self._timeout is None else board.time() + self._timeout
+        data = board.vcp.read(size)
+        while len(data) < size and (deadline is None or board.time() < deadline):
+            board.sleep(_STEP if deadline is None else min(_STEP, deadline - board.time()))
+            data += board.vcp.read(size - len(data))
+        return data
+
+    def write(self, data: Any) -> int:
+        """Send bytes to the board."""
+        content = bytes(data)
+        self._require_open().vcp.write(content)
+        return len(content)
+
+    def reset_input_buffer(self) -> None:
+        """Forget what has arrived."""
+        self._require_open().vcp.clear()
+
+    def reset_output_buffer(self) -> None:
+        """Do nothing: what was written is on its way."""
