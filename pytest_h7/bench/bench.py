@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.console import Console, find_console
-from pytest_h7.bench.probes import abandon, find_probe, open_connection
+from pytest_h7.bench.probes import abandon, board_behind, find_probe, open_connection
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
 from pytest_h7.errors import H7Error
 
@@ -37,8 +37,10 @@ class Bench:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._console: Console | None = None
         driver = find_probe(settings.probe)
-        board: VirtualBoard | None = getattr(driver, "virtual_board", None)
+        board = board_behind(driver)
+        self._virtual_board = board
         self.clock: Clock = HostClock()
         self.power: Power | None = None
         if board is not None:
@@ -48,14 +50,11 @@ class Bench:
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
         self.connection, self.probe = open_connection(driver, settings)
-        self.connection.target.sleep = self.clock.sleep
         try:
             self.stimulus = self._choose_stimulus(board)
         except BaseException:
             self.close()
             raise
-        self._virtual_board = board
-        self._console: Console | None = None
 
     def _choose_stimulus(self, board: VirtualBoard | None) -> Stimulus:
         wanted = self.settings.stimulus or ("twin" if board is not None else "drive")
@@ -115,9 +114,12 @@ class Bench:
             return f"h7twin://{self._virtual_board.name or ''}"
         return find_console(self.probe.serial)
 
+    def release_pins(self) -> None:
+        """Let go of every pin that a test drives."""
+        self.stimulus.release_all()
+
     def close(self) -> None:
         """Let go of probe and console; the cores run on."""
-        console = getattr(self, "_console", None)
-        if console is not None:
-            console.close()
+        if self._console is not None:
+            self._console.close()
         abandon(self.connection.session)

@@ -84,6 +84,46 @@ class Connection:
     def _check(self, apsel: int, address: int, data: bytes) -> None:
         check_write(address, data, lambda word: self.read_word(apsel, word))
 
+    @property
+    def nrst_asserted(self) -> bool:
+        """Whether the probe holds NRST low."""
+        return bool(self.target.dp.is_reset_asserted())
+
+    def read_ap_register(self, apsel: int, offset: int) -> int:
+        """Read a register of an access port itself, such as IDR at 0xFC."""
+        with translated_errors(f"read register 0x{offset:02X} of AP{apsel}"):
+            value: int = self.target.dp.read_ap(apsel << 24 | offset)
+        return value
+
+    def core(self, apsel: int) -> Any:
+        """Return pyOCD's object for the core behind AP0 or AP3, None if it does not answer.
+
+        The CM4's debug logic can come, go and be reset with its domain, so it is looked at each time.
+        """
+        core = self._port(apsel).core
+        return core if core is not None and apsel == 0 else self.target.attach_core(apsel)
+
+    def clean(self) -> None:
+        """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured (its CR only)."""
+        for core in self.target.cores.values():
+            if core.bp_manager.get_breakpoints():
+                core.bp_manager.remove_all_breakpoints()
+                core.bp_manager.flush()
+            if core.dwt is not None and core.dwt.get_watchpoints():
+                core.dwt.remove_all_watchpoints()
+        self.target.restore_debug_configuration()
+
+    def reconnect(self) -> None:
+        """Connect again after the chip was without power."""
+        with translated_errors("connect after the power cycle"):
+            self.target.reconnect()
+
+    def forget_breakpoints(self, apsel: int) -> None:
+        """Drop the breakpoints of a core that cannot be reached to remove them."""
+        core = self._port(apsel).core
+        if core is not None:
+            core.bp_manager.remove_all_breakpoints()
+
     def read_words(self, apsel: int, address: int, count: int = 1) -> list[int]:
         """Read `count` 32-bit words through access port `apsel`."""
         with translated_errors(f"read 0x{address:08X} through AP{apsel}"):

@@ -12,11 +12,15 @@ from pytest_h7.errors import InfrastructureError, ProbeNotFound
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
+    from pytest_h7.twin.board import VirtualBoard
 
 TARGET = "stm32h755xx"
 _TWIN = "twin"
 _MINIMUM_VOLTAGE = 1.6
 """Below this a target counts as unpowered: the STM32H755 needs at least 1.62 V (its data sheet)."""
+
+_NRST_PULSE = 0.01
+"""Seconds of NRST low; the chip needs 350 ns (its data sheet), a board's capacitor and supervisor more."""
 
 
 def twin_name(selection: str) -> str | None:
@@ -66,12 +70,19 @@ class Probe:
     @property
     def is_virtual(self) -> bool:
         """Whether this is the virtual board's probe."""
-        return getattr(self.driver, "virtual_board", None) is not None
+        return board_behind(self.driver) is not None
 
     @property
     def transfers(self) -> int:
         """Commands sent over USB so far: what costs time on a real bench."""
         return self._transfers()
+
+
+def board_behind(driver: Any) -> VirtualBoard | None:
+    """Return the virtual board behind a probe, None for a real one."""
+    from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
+
+    return driver.board if isinstance(driver, TwinProbe) else None
 
 
 def connected_probes() -> list[Any]:
@@ -115,11 +126,11 @@ def _listing(probes: list[Any]) -> str:
 
 
 def _virtual_probe(name: str) -> Any:
-    from pytest_h7.twin.board import BoardInUse, BoardNameError
+    from pytest_h7.twin.board import BoardInUse, BoardNameError, virtual_board
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
     try:
-        return TwinProbe.for_board(name or None)
+        return TwinProbe(virtual_board(name or None))
     except BoardNameError as error:
         raise ProbeNotFound(str(error)) from None
     except BoardInUse as error:
@@ -149,7 +160,7 @@ def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]
                     "connect_mode": settings.connect.value,
                     "resume_on_disconnect": True,
                     "reset.post_delay": 0.0,
-                    "reset.hold_time": 0.0,
+                    "reset.hold_time": _NRST_PULSE,
                     "h7.fixed_topology": True,
                     "h7.low_power_debug": settings.low_power_debug.value,
                 },

@@ -42,6 +42,10 @@ class Stimulus(Protocol):
         """Let the pin go back to where its pull resistors take it."""
         ...
 
+    def release_all(self) -> None:
+        """Let go of every pin that is driven."""
+        ...
+
 
 def pin_mode(connection: Connection, pin: str) -> int:
     """Return the two bits of GPIOx_MODER of a pin.
@@ -74,6 +78,9 @@ class SoftwareTrigger:
     def release(self, pin: str) -> None:
         """Do nothing: no level was applied."""
 
+    def release_all(self) -> None:
+        """Do nothing: no level was applied."""
+
 
 class DebuggerDrive:
     """The debugger makes the pin an output that is high, and what it was on release.
@@ -104,6 +111,11 @@ class DebuggerDrive:
         if mode is not None:
             _set_mode(self._connection, pin, mode)
 
+    def release_all(self) -> None:
+        """Give every driven pin its mode back."""
+        for pin in list(self._saved):
+            self.release(pin)
+
 
 class Loopback:
     """Another pin of the chip, joined to the tested one by a wire, is the driver."""
@@ -125,6 +137,10 @@ class Loopback:
         _make_output(self._connection, self._driver, high=high)
 
     def release(self, pin: str) -> None:  # noqa: ARG002 - the wire has one driver
+        """Let the driving pin go."""
+        self.release_all()
+
+    def release_all(self) -> None:
         """Let the driving pin go."""
         if self._saved is not None:
             _set_mode(self._connection, self._driver, self._saved)

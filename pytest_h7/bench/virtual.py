@@ -45,14 +45,22 @@ class TwinStimulus:
     def __init__(self, board: VirtualBoard) -> None:
         self._pins = board.mcu.pins
         self._gpio = board.mcu.gpio
+        self._driven: set[str] = set()
 
     def drive(self, pin: str, high: bool) -> None:
         """Hold a pin at a level."""
         port, number = parse_pin(pin)
         check_pin_drive(pin, self._gpio[port]["MODER"] >> 2 * number & 3)
+        self._driven.add(pin)
         self._pins.drive(pin, high)
 
     def release(self, pin: str) -> None:
         """Let a pin go."""
         parse_pin(pin)
+        self._driven.discard(pin)
         self._pins.release(pin)
+
+    def release_all(self) -> None:
+        """Let go of every pin that is driven."""
+        for pin in sorted(self._driven):
+            self.release(pin)

@@ -25,7 +25,9 @@ _BANK_DISTANCE = _C2.base - _C1.base
 
 @cache
 def _enable(name: str) -> tuple[int, Field] | None:
-    """Return offset in a bank and field of a peripheral's clock enable bit."""
+    """Return offset in a bank and field of a peripheral's clock enable bit, None if it needs none."""
+    if name == "FLASH":
+        return None  # FLASHEN only keeps D1 running for CPU2 (RM0399 9.5.9)
     for register in _C2.registers.values():
         if not register.name.endswith("ENR") or register.name.endswith("LPENR"):
             continue

@@ -13,6 +13,13 @@ _CORE_IDS = {3: "cm7", 1: "cm4"}
 """Bus master ids of the cores (RM0399 11.3.4)."""
 
 
+def _owner(word: int) -> str | None:
+    if not word >> 31:
+        return None
+    core_id = word >> 8 & 0xF
+    return _CORE_IDS.get(core_id, f"master {core_id}")
+
+
 class Semaphore:
     """One of the 32 semaphores."""
 
@@ -27,12 +34,7 @@ class Semaphore:
         Raises:
             PeripheralUnclocked: HSEM has no bus clock, and would answer junk.
         """
-        register = getattr(self._registers.HSEM, f"R{self.index}")
-        value = register.value
-        if not value >> 31:
-            return None
-        core_id = value >> 8 & 0xF
-        return _CORE_IDS.get(core_id, f"master {core_id}")
+        return _owner(getattr(self._registers.HSEM, f"R{self.index}").value)
 
     @property
     def process(self) -> int:
@@ -53,3 +55,13 @@ class Hsem:
 
     def __len__(self) -> int:
         return SEMAPHORES
+
+    def owners(self) -> dict[int, str]:
+        """Return the owners of the semaphores that are taken, in one read.
+
+        Raises:
+            PeripheralUnclocked: HSEM has no bus clock.
+        """
+        words = self._registers.HSEM.R0.read_following(SEMAPHORES)
+        owners = {index: _owner(word) for index, word in enumerate(words)}
+        return {index: owner for index, owner in owners.items() if owner is not None}

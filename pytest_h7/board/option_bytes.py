@@ -26,9 +26,12 @@ _EXPECTED_PROGRAMMING_TIME = 0.3
 class OptionBytes:
     """The option bytes in force, by the names of the reference manual (RM0399 section 4.4)."""
 
-    def __init__(self, connection: Connection, clock: Clock, reset: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, clock: Clock, halt: Callable[[], None], reset: Callable[[], None]
+    ) -> None:
         self._connection = connection
         self._clock = clock
+        self._halt = halt
         self._reset = reset
 
     def _read_register(self, name: str) -> int:
@@ -79,7 +82,7 @@ class OptionBytes:
 
     def _program(self, values: dict[str, int]) -> None:
         connection = self._connection
-        connection.target.halt_all()
+        self._halt()
         if connection.read_word(0, _OPTCR.address) & 1:
             for key in _KEYS:
                 connection.write_word(0, _FLASH["OPTKEYR"].address, key)

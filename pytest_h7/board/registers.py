@@ -54,6 +54,11 @@ class RegisterView:
         word: int = self._registers.read(self._unit, self._register)
         return word
 
+    def read_following(self, count: int) -> list[int]:
+        """Read this register and those behind it, `count` words in all, in one go."""
+        words: list[int] = self._registers.read_words(self._unit, self._register, count)
+        return words
+
     def _write(self, value: int) -> None:
         if self._register.access is Access.READ_ONLY:
             raise TargetAccessError(f"{self._unit.name}.{self._register.name} is read-only.")
@@ -134,8 +139,12 @@ class Registers:
         Raises:
             PeripheralUnclocked: it has no bus clock, so that the value would be junk.
         """
+        return self.read_words(unit, register, 1)[0]
+
+    def read_words(self, unit: PeripheralMap, register: Register, count: int) -> list[int]:
+        """Read `count` words from a register on; raise PeripheralUnclocked as `read` does."""
         apsel, address = self._place(unit, register)
-        return self._connection.read_word(apsel, address)
+        return self._connection.read_words(apsel, address, count)
 
     def write(self, unit: PeripheralMap, register: Register, value: int) -> None:
         """Write a register through the access port that reaches it.

@@ -95,7 +95,7 @@ def _explain_cm7(evidence: Evidence) -> list[Cause]:
     if not evidence.items["RCC_CR.D1CKRDY"]:
         return [Cause.CM7_IN_STOP]
     (keeps_clock,) = evidence.fields(
-        "DBGMCU", _DBGMCU["CR"], 2, "DBGSLEEP_D1", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
+        "DBGMCU", _DBGMCU["CR"], 2, "DBG_SLEEPD1", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
     )
     return [Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP] if keeps_clock == 0 else []
 
@@ -108,7 +108,7 @@ def _explain_cm4(evidence: Evidence) -> list[Cause]:
     if not evidence.items["RCC_CR.D2CKRDY"]:
         return _explain_stopped_d2(evidence)
     (keeps_clock,) = evidence.fields(
-        "DBGMCU", _DBGMCU["CR"], 2, "DBGSLEEP_D2", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
+        "DBGMCU", _DBGMCU["CR"], 2, "DBG_SLEEPD2", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
     )
     # D2 runs, so either the core only sleeps, or it has stopped and the CM7 keeps its domain alive. With
     # DBGSLEEP_D2 set a sleeping core would answer.

@@ -5,7 +5,7 @@ pyOCD the target; it happens by itself where this package is installed, through 
 virtual probe.
 """
 
-# pyOCD loads the entry points of probes, and with them this package, while it is imported itself. It has to be
+# While pyOCD is imported, it loads the entry points of probes, and with them this package. It has to be
 # imported first, or it would find this package half loaded.
 import pyocd.probe.aggregator  # noqa: F401
 

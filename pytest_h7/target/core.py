@@ -64,7 +64,7 @@ def examine(port: MEM_AP) -> dict[int, int] | None:
 def isolate_breakpoints(core: CortexM) -> None:
     """Keep a core that cannot be reached from stopping the other one from running.
 
-    pyOCD sets the pending breakpoints of every core before any core runs, and gives up running when that fails.
+    pyOCD sets the pending breakpoints of every core before any core runs, and does not run it if that fails.
     """
     flush = core.bp_manager._pre_run_handler
 
@@ -111,18 +111,24 @@ class STM32H755Core(CortexM):
         self._known: Mapping[int, int] = {}
         self._banked = False
 
-    def revive(self, seen: Mapping[int, int]) -> None:
-        """Set up again what a reset of the core's debug logic has cleared; `seen` is what `examine` has read."""
+    def revive(self, seen: Mapping[int, int]) -> int:
+        """Set up again what a reset of the core's debug logic has cleared; return DEMCR.
+
+        `seen` is what `examine` has just read of the core.
+        """
+        demcr = seen[CortexM.DEMCR]
         if seen[CortexM.DHCSR] & CortexM.C_DEBUGEN:
-            return
+            return demcr
         self.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
         if self.dwt.get_watchpoints():
-            self.write32(CortexM.DEMCR, seen[CortexM.DEMCR] | CortexM.DEMCR_TRCENA)
+            demcr |= CortexM.DEMCR_TRCENA
+            self.write32(CortexM.DEMCR, demcr)
             self.dwt.restore()
         self.fpb.restore()
+        return demcr
 
     def read_memory(self, addr: int, transfer_size: int = 32, now: bool = True) -> Any:
-        """Read a memory location; a word that has just been read is not read again while the core is created."""
+        """Read a memory location; while the core is created, what is known of it is not read again."""
         if addr in self._known:
             value = self._known[addr]
         elif self._banked and addr in _HALTING_REGISTERS:
@@ -147,8 +153,8 @@ class STM32H755Core(CortexM):
             super()._base_write_core_registers_raw(reg_list, data_list)
 
     def _bank_address(self, address: int) -> int:
-        base: int = self.ap.address.address
-        return base + _BD0 + address - CortexM.DHCSR
+        bank: int = self.ap.address.address + _BD0
+        return bank + address - _HALTING_REGISTERS.start
 
     @contextmanager
     def _banked_halting_registers(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Breakpoint and watchpoint units that are touched when they are needed, and survive a reset of the debug logic."""
+"""Breakpoint and watchpoint units that are touched when needed and outlive a reset of the debug logic."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ class BreakpointUnit(FPB):
         self.nb_code = control >> 8 & 0x70 | control >> 4 & 0xF
         self.nb_lit = control >> 8 & 0xF
         first = self.address + FPB.FP_COMP0
-        self.hw_breakpoints = [
-            HardwareBreakpoint(first + 4 * index, self) for index in range(self.nb_code)
-        ]
+        self.hw_breakpoints = [HardwareBreakpoint(first + 4 * index, self) for index in range(self.nb_code)]
         if control & _ENABLED:
             self.disable()
 
@@ -57,7 +55,7 @@ class BreakpointUnit(FPB):
 
 
 class WatchpointUnit(DWT):
-    """The DWT: set up with the first watchpoint, so that the firmware's cycle counter is left alone until then."""
+    """The DWT: set up with the first watchpoint, so that the firmware's cycle counter is left alone."""
 
     def stop_leftovers(self) -> None:
         """Clear comparators that an earlier session left in action; needs DEMCR.TRCENA."""

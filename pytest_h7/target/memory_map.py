@@ -50,8 +50,6 @@ def memory_map() -> MemoryMap:
         )
         for alias in memory.aliases:
             regions.append(
-                region(
-                    name=f"{memory.name} alias", start=alias, length=memory.size, alias=memory.name
-                )
+                region(name=f"{memory.name} alias", start=alias, length=memory.size, alias=memory.name)
             )
     return MemoryMap(*regions)

@@ -72,7 +72,7 @@ def debug_configuration(low_power_debug: str) -> int:
 
 
 def freeze_configuration() -> list[int]:
-    """Return the values of all freeze registers in order: every watchdog stops while either core is halted."""
+    """Return the values of all freeze registers in order: a halted core stops every watchdog."""
     return [
         sum(field.mask for name, field in register.fields.items() if name in _WATCHDOGS)
         for register in sorted(_FREEZE, key=lambda register: register.offset)
@@ -117,9 +117,9 @@ class STM32H755(CoreSightTarget):
     def create_discoverer(self) -> None:
         """Choose between the known topology and pyOCD's discovery."""
         if self.session.options.get("h7.fixed_topology"):
-            self._discoverer = FixedTopology(self).discover
             self._discoverer = FixedTopology(self)
         else:
+            self.dp.aps.clear()
             super().create_discoverer()
 
     def configure_debug(self) -> None:
@@ -136,9 +136,7 @@ class STM32H755(CoreSightTarget):
             )
         mode = self.session.options.get("h7.low_power_debug") or "sleep"
         bus.write_memory(DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset, debug_configuration(mode))
-        bus.write_memory_block32(
-            DBGMCU_AP2_ADDRESS + _DBGMCU["APB3FZ1"].offset, freeze_configuration()
-        )
+        bus.write_memory_block32(DBGMCU_AP2_ADDRESS + _DBGMCU["APB3FZ1"].offset, freeze_configuration())
         if self.dp.is_reset_asserted():
             self._release_nrst_and_catch_cm7()
 
@@ -192,6 +190,17 @@ class STM32H755(CoreSightTarget):
             self.dp.disconnect()
         self.call_delegate("did_disconnect", target=self, resume=resume)
 
+    def reconnect(self) -> None:
+        """Take up the connection again after the board has lost its power and got it back."""
+        probe = self.session.probe
+        probe.disconnect()
+        self.dp.connect()
+        for port in self.dp.aps.values():
+            probe.get_memory_interface_for_ap(port.address)
+        self.configure_debug()
+        for apsel in CORE_NAMES:
+            self.attach_core(apsel)
+
     # -- access ports and cores -------------------------------------------------------------------------
 
     def access_port(self, apsel: int) -> MEM_AP:
@@ -212,15 +221,24 @@ class STM32H755(CoreSightTarget):
         A core that was not there at connect is added, whenever that is; one whose debug logic was reset
         meanwhile gets its breakpoints and watchpoints back.
         """
+        found = self._attach(apsel)
+        return None if found is None else found[0]
+
+    def _attach(self, apsel: int) -> tuple[CortexM, int] | None:
+        """Attach a core; return it with its DEMCR."""
         port = self.access_port(apsel)
         seen = examine(port)
         if seen is None:
             return None
+        demcr = seen[CortexM.DEMCR]
         if port.core is None:
-            return STM32H755Core.create(port, seen)
-        if isinstance(port.core, STM32H755Core):
-            port.core.revive(seen)
-        return port.core
+            STM32H755Core.create(port, seen)
+        elif isinstance(port.core, STM32H755Core):
+            demcr = port.core.revive(seen)
+        elif not port.core.core_type:
+            # pyOCD's discovery made it while it did not answer.
+            port.core.init()
+        return port.core, demcr
 
     def attach_cm4(self) -> CortexM | None:
         """Return CM4, None if it does not answer now; see `attach_core`."""
@@ -243,44 +261,34 @@ class STM32H755(CoreSightTarget):
                 this moment cannot be told to stop, and runs.
             hardware: Use NRST.
         """
-        armed = [core for core in self.cores.values() if core.node_name in catch and _arm(core)]
+        armed = []
+        for apsel, name in CORE_NAMES.items():
+            found = self._attach(apsel) if name in catch else None
+            if found is not None:
+                core, demcr = found
+                core.write32(CortexM.DEMCR, demcr | CortexM.DEMCR_VC_CORERESET)
+                armed.append(found)
         self.session.notify(Target.Event.PRE_RESET, self)
-        if not hardware:
-            hardware = not any(_request_reset(core) for core in self.cores.values())
-        if hardware:
+        if hardware or not self._request_reset([core for core, _ in armed]):
             self.dp.assert_reset(True, send_notifications=False)
             self.sleep(self.session.options.get("reset.hold_time"))
             self.dp.assert_reset(False, send_notifications=False)
         self.session.notify(Target.Event.POST_RESET, self)
         caught = []
-        for core in armed:
+        for core, demcr in armed:
             if self._wait_for_halt(core.ap):
-                core.write32(CortexM.DEMCR, core.read32(CortexM.DEMCR) & ~CortexM.DEMCR_VC_CORERESET)
+                core.write32(CortexM.DEMCR, demcr & ~CortexM.DEMCR_VC_CORERESET)
                 caught.append(core.node_name)
             else:
                 LOG.warning("%s did not stop at its first instruction after the reset", core.node_name)
         return caught
 
-
-def _arm(core: CortexM) -> bool:
-    """Arm a core's reset catch; return whether it could be reached."""
-    try:
-        core.write32(CortexM.DEMCR, core.read32(CortexM.DEMCR) | CortexM.DEMCR_VC_CORERESET)
-    except exceptions.TransferError:
+    def _request_reset(self, reachable: list[CortexM]) -> bool:
+        """Ask for a system reset through a core that answers; return False if none does."""
+        for core in reachable or filter(None, map(self.attach_core, CORE_NAMES)):
+            try:
+                core.write32(CortexM.NVIC_AIRCR, CortexM.NVIC_AIRCR_VECTKEY | CortexM.NVIC_AIRCR_SYSRESETREQ)
+            except exceptions.TransferError:
+                LOG.debug("The reset came before the probe had its answer")
+            return True
         return False
-    return True
-
-
-def _request_reset(core: CortexM) -> bool:
-    """Ask for a system reset through a core; return whether it could be reached."""
-    try:
-        core.read32(CortexM.CPUID)
-    except exceptions.TransferError:
-        return False
-    try:
-        core.write32(
-            CortexM.NVIC_AIRCR, CortexM.NVIC_AIRCR_VECTKEY | CortexM.NVIC_AIRCR_SYSRESETREQ
-        )
-    except exceptions.TransferError:
-        LOG.debug("The reset came before the probe had its answer")
-    return True

@@ -278,8 +278,7 @@ class DebugBusAccessPort(AccessPort):
     def load(self, address: int, size: int) -> int:
         """Read a word of the debug APB."""
         if self._reaches_dbgmcu(address, size):
-            value: int = self._mcu.dbgmcu.read(address - DBGMCU_AP2_ADDRESS, 4, self._master)
-            return value
+            return self._mcu.dbgmcu.read(address - DBGMCU_AP2_ADDRESS, 4, self._master)
         return self._pages.read(address) if self._clocked(address) else 0
 
     def store(self, address: int, size: int, value: int) -> None:

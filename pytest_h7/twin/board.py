@@ -95,8 +95,7 @@ class VirtualBoard:
 
     def set_closed_policy(self, policy: str) -> None:
         """Choose what AP3 answers while the CM4 has no clock: ``zero``, ``fault`` or ``wait``."""
-        for port in self.mcu.access_ports:
-            port.closed_policy = ClosedPolicy(policy)
+        self.stlink.debug_port.closed_policy = ClosedPolicy(policy)
 
     def time(self) -> float:
         """Return board time in seconds."""
@@ -109,6 +108,7 @@ class VirtualBoard:
     def power_cycle(self, seconds: float = 0.5) -> None:
         """Take the supply away for a time and give it back."""
         self.mcu.power_off()
+        self.stlink.debug_port.power_on_reset()
         self.sleep(seconds)
         self.mcu.power_on()
 

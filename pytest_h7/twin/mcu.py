@@ -31,7 +31,7 @@ from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import Pins
 from pytest_h7.twin.power_domains import CpuMode, PowerDomains
 from pytest_h7.twin.scheduler import Scheduler
-from pytest_h7.twin.timeline import PS_PER_US, Event
+from pytest_h7.twin.timeline import PS_PER_S, PS_PER_US, Event
 
 if TYPE_CHECKING:
     from pytest_h7.twin.access_port import AccessPort
@@ -42,6 +42,9 @@ neither zero nor long against its time-outs."""
 
 RESET_TIME = 20 * PS_PER_US
 """Length of the pulse an internal reset puts on NRST, at least (RM0399 9.4.2)."""
+
+SEV_PULSE_CYCLES = 512
+"""Length of the wake-up pulse that SEV makes (RM0399 table 152, note)."""
 
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
 _ANY = ("cm7", "cm4")
@@ -202,6 +205,11 @@ class Mcu:
         if "RCC" in self.peripherals:
             for clock in self.scheduler.clocks:
                 clock.set_frequency(max(1, self.rcc.clock_hz(clock.core.name)))
+        self._update_kernel_clocks()
+
+    def _update_kernel_clocks(self) -> None:
+        if "USART3" in self.peripherals:
+            self.usart3.clock_changed()
 
     # -- signals into the cores -----------------------------------------------------------------------
 
@@ -223,10 +231,12 @@ class Mcu:
             self._start_waking(core)
 
     def event_sent(self, core: Core) -> None:
-        """A core executed SEV: the other one sees an event and interrupt 64 or 65 (RM0399 table 149)."""
-        other, irq = ("cm4", 64) if core.name == "cm7" else ("cm7", 65)
-        self.send_event(other)
+        """A core executed SEV: a pulse on the other one's NVIC and wake-up line (RM0399 tables 149, 152)."""
+        other, irq, line = ("cm4", 64, 80) if core.name == "cm7" else ("cm7", 65, 79)
         self.pulse_irq(other, irq)
+        self.exti.set_direct_line(line, True)
+        length = SEV_PULSE_CYCLES * PS_PER_S // self.rcc.clock_hz(core.name)
+        self.schedule(length, lambda: self.exti.set_direct_line(line, False))
 
     # -- sleep and wake-up ------------------------------------------------------------------------------
 
@@ -280,6 +290,7 @@ class Mcu:
         """Find the domains' states again after anything they depend on has changed."""
         if "RCC" in self.peripherals:
             self.domains.update()
+            self._update_kernel_clocks()
 
     def domain_state(self, domain: str) -> str:
         """Return ``"run"``, ``"stop"`` or ``"standby"`` of ``"D1"``, ``"D2"`` or ``"D3"``."""
@@ -300,12 +311,12 @@ class Mcu:
         if mode is CpuMode.SLEEP:
             bit = "SLEEP"
         else:
-            bit = "STBY" if self.domain_state(domain) == "standby" else "STOP"
+            bit = "STANDBY" if self.domain_state(domain) == "standby" else "STOP"
         fields = self.dbgmcu.map.registers["CR"].fields
         word = self.dbgmcu["CR"]
         if mode is CpuMode.STOP and not self.debug_stop_retroactive:
             word &= self._latched_emulation[name]
-        return bool(fields[f"DBG{bit}_{domain}"].extract(word))
+        return bool(fields[f"DBG_{bit}{domain}"].extract(word))
 
     # -- resets -------------------------------------------------------------------------------------------
 
@@ -323,8 +334,8 @@ class Mcu:
     def power_off(self) -> None:
         """Take VDD away: everything but flash is lost."""
         self.powered = False
-        self.flash.reset()
         self._stop_cores()
+        self._reset_peripherals()
         self.memories.lose_power()
         for memory in MEMORIES:
             self.code_changed(memory.start, memory.size)
@@ -333,6 +344,7 @@ class Mcu:
         """The chosen supply does not exist: the core voltage collapses until power is cycled."""
         self.powered = False
         self._stop_cores()
+        self._reset_peripherals()
 
     def set_nrst(self, asserted: bool) -> None:
         """Drive the NRST pin from outside: low resets and holds the chip."""

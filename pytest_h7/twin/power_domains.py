@@ -49,7 +49,8 @@ class PowerDomains:
         mcu = self._mcu
         before = dict(self.states)
         for domain, owner, other in (("D1", "cm7", "cm4"), ("D2", "cm4", "cm7")):
-            if mcu.mode(owner) is not CpuMode.STOP or (
+            busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
+            if mcu.mode(owner) is not CpuMode.STOP or busy or (
                 mcu.mode(other) in (CpuMode.RUN, CpuMode.SLEEP)
                 and mcu.rcc.allocated(other, self._allocatable[domain])
             ):

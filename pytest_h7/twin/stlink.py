@@ -51,8 +51,9 @@ _DEFAULT_FREQUENCY_KHZ = 1_000
 _TAR_BLOCK = 0x400
 
 _DP_PORT = 0xFFFF
-_USB_NO_DEVICE = (-4, 19)
-_USB_BUSY = (-6, 16)
+_NO_DEVICE = ("No such device (it may have been disconnected)", -4, 19)
+_BUSY = ("Resource busy", -6, 16)
+"""Text, libusb's error code and errno of a USB error."""
 
 _ADC_REFERENCE = 1489
 """Reading of the 1.2 V reference at 3.3 V, which the target voltage is computed from."""
@@ -89,7 +90,7 @@ class VirtualStlink:
         serial_number: The USB serial number.
 
     Attributes:
-        debug_port: The chip's debug port; `DebugPort.power_on_reset` is due whenever the board's power returns.
+        debug_port: The chip's debug port.
     """
 
     vendor_name = "STMicroelectronics"
@@ -145,6 +146,10 @@ class VirtualStlink:
             0x62: self._get_frequencies,
             0x63: self._switch_own_frequency,
         }
+
+    def interface(self) -> UsbInterface:
+        """Return the USB interface for one more program, not yet open."""
+        return UsbInterface(self)
 
     def execute(self, command: bytes, data: bytes) -> bytes:
         """Carry out one command of 16 bytes with the data that follows it; return the answer."""
@@ -354,13 +359,11 @@ class UsbInterface:
         Raises:
             usb.core.USBError: The device is unplugged (errno 19) or in use (errno 16), as libusb says it.
         """
-        from usb.core import USBError
-
         assert not self.is_open
         if not self._device.plugged:
-            raise USBError("No such device (it may have been disconnected)", *_USB_NO_DEVICE)
+            raise _usb_error(_NO_DEVICE)
         if self._device.claimed_elsewhere or self._device.claimed_by is not None:
-            raise USBError("Resource busy", *_USB_BUSY)
+            raise _usb_error(_BUSY)
         self._device.claimed_by = self
 
     def close(self) -> None:
@@ -383,9 +386,8 @@ class UsbInterface:
         assert self.is_open
         if not self._device.plugged:
             from pyocd.core.exceptions import ProbeError
-            from usb.core import USBError
 
-            error = USBError("No such device (it may have been disconnected)", *_USB_NO_DEVICE)
+            error = _usb_error(_NO_DEVICE)
             raise ProbeError(f"USB Error: {error}") from error
         answer = self._device.execute(bytes(cmd).ljust(16, b"\0"), bytes(writeData or b""))
         return None if readSize is None else bytearray(answer.ljust(readSize, b"\0")[:readSize])
@@ -393,6 +395,13 @@ class UsbInterface:
     def read_swv(self, size: int, timeout: int = 1000) -> bytearray:  # noqa: ARG002
         """Read trace data; there never is any."""
         return bytearray(size)
+
+
+def _usb_error(error: tuple[str, int, int]) -> Exception:
+    from usb.core import USBError  # type: ignore[import-untyped]
+
+    usb_error: Exception = USBError(*error)
+    return usb_error
 
 
 def _status(status: Status) -> bytes:

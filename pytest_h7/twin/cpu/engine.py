@@ -4,9 +4,9 @@ It knows nothing of exceptions, sleep or debugging: it runs from an address unti
 says what. Two facts about Unicorn shape this module.
 
 * The number of executed instructions is in no public interface. Unicorn keeps ``emu_counter`` and
-  ``emu_count`` side by side in its private ``uc_struct``; `_counter_offset` finds them by running loops of known
-  length, and raises if there is not exactly one such place. Writing ``emu_count`` inside a callback
-  ends the run behind the current instruction, where ``uc_emu_stop`` would end it before its completion.
+  ``emu_count`` side by side in its private ``uc_struct``; `_counter_offset` finds them by running loops
+  of known length, and raises if there is not exactly one such place. Writing ``emu_count`` inside a
+  callback ends the run behind the current instruction; ``uc_emu_stop`` ends it before its completion.
 * An IT block is one unit: a run ends up to four instructions late rather than inside it.
 """
 
@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import ctypes
 import enum
-import re
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from unicorn import arm_const, unicorn_const
 
 from pytest_h7.twin.bus import BusFault
 from pytest_h7.twin.cpu import unicorn_library as uc
+
+if TYPE_CHECKING:
+    import re
 
 Reader = Callable[[int, int], int]
 Writer = Callable[[int, int, int], None]

@@ -5,10 +5,14 @@ Arm DDI0403E B1.5.4 and B3.4. Sets of exceptions are integers with bit n for exc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pytest_h7.chip.interrupts import IRQ_LINES, PRIORITY_BITS, ExceptionNumber
-from pytest_h7.twin.cpu.register_map import RegisterMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_h7.twin.cpu.register_map import RegisterMap
 
 FIRST_IRQ = 16
 THREAD_PRIORITY = 256
@@ -25,7 +29,9 @@ _ISER, _ICER, _ISPR, _ICPR, _IABR, _IPR = (
 _STIR = 0xE000_EF00
 _SHPR1 = 0xE000_ED18
 
-_PRIORITY_MASK = 0xFF & ~(0xFF >> PRIORITY_BITS)
+PRIORITY_MASK = 0xFF & ~(0xFF >> PRIORITY_BITS)
+"""The implemented bits of a priority."""
+
 _ALL_IRQS = ((1 << IRQ_LINES) - 1) << FIRST_IRQ
 _ALWAYS_ENABLED = sum(
     1 << number
@@ -191,13 +197,11 @@ class Nvic:
         numbers = range(first, min(first + 4, FIRST_IRQ + IRQ_LINES))
 
         def read() -> int:
-            return sum(
-                self._priorities[number] << 8 * index for index, number in enumerate(numbers)
-            )
+            return sum(self._priorities[number] << 8 * index for index, number in enumerate(numbers))
 
         def write(value: int) -> None:
             for index, number in enumerate(numbers):
-                self._priorities[number] = value >> 8 * index & _PRIORITY_MASK
+                self._priorities[number] = value >> 8 * index & PRIORITY_MASK
             self.update()
 
         registers.add(address, read, write, merge=True)

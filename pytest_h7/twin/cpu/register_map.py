@@ -12,13 +12,16 @@ Write = Callable[[int], None]
 
 
 class RegisterMap:
-    """Registers by address. What is not listed reads zero and ignores writes."""
+    """Registers by address. What is not listed reads zero and ignores writes.
 
-    def __init__(self) -> None:
-        self._readers: dict[int, Read] = {}
-        self._writers: dict[int, Write] = {}
-        self._merged: set[int] = set()
-        self._stored: dict[int, int] = {}
+    A map made from a `base` starts with the registers of that one and shares what they store.
+    """
+
+    def __init__(self, base: RegisterMap | None = None) -> None:
+        self._readers: dict[int, Read] = dict(base._readers) if base else {}
+        self._writers: dict[int, Write] = dict(base._writers) if base else {}
+        self._merged: set[int] = set(base._merged) if base else set()
+        self._stored: dict[int, int] = base._stored if base else {}
         self._resets: dict[bool, dict[int, int]] = {False: {}, True: {}}
 
     def add(
@@ -40,9 +43,7 @@ class RegisterMap:
         """Let a word read as a constant."""
         self._readers[address] = lambda: value
 
-    def storage(
-        self, address: int, reset: int = 0, *, mask: int = 0xFFFF_FFFF, debug: bool = False
-    ) -> None:
+    def storage(self, address: int, reset: int = 0, *, mask: int = 0xFFFF_FFFF, debug: bool = False) -> None:
         """Let a word be stored under `mask`; a `debug` one survives a local reset."""
         stored = self._stored
         fixed = reset & ~mask

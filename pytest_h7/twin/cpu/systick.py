@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pytest_h7.twin.cpu.register_map import RegisterMap
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_h7.twin.cpu.register_map import RegisterMap
 
 NEVER = 1 << 63
 """A cycle that does not come."""

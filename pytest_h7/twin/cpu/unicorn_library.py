@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from unicorn import unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _pointer = ctypes.c_void_p
 _u64 = ctypes.c_uint64
@@ -75,9 +78,7 @@ def open_thumb(cpu_model: int, translation_buffer: int) -> object:
     handle = _pointer()
     _check(_library.uc_open(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB, ctypes.byref(handle)))
     _check(_configure(handle, unicorn_const.UC_CTL_CPU_MODEL, ctypes.c_int(cpu_model)))
-    _check(
-        _configure(handle, unicorn_const.UC_CTL_TCG_BUFFER_SIZE, ctypes.c_uint32(translation_buffer))
-    )
+    _check(_configure(handle, unicorn_const.UC_CTL_TCG_BUFFER_SIZE, ctypes.c_uint32(translation_buffer)))
     _check(_configure(handle, unicorn_const.UC_CTL_UC_USE_EXITS, ctypes.c_int(1)))
     return handle
 

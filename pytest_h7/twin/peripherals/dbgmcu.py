@@ -25,11 +25,7 @@ class Dbgmcu(Peripheral):
         return frozenset({"IDCODE"})
 
     def write_CR(self, value: int, master: Master) -> None:
-        """Store the bits that exist; a change may open or close the way to a sleeping core."""
-        before = self["CR"]
         self["CR"] = value & self.implemented("CR")
-        if self["CR"] != before:
-            self.mcu.debug_power_changed()
 
     def _write_freeze(self, register: str, value: int, master: Master) -> None:
         self[register] = value & self.implemented(register)

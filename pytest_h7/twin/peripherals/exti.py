@@ -43,7 +43,7 @@ _INTERRUPTS = {
     94: _lines(85),
     62: _lines(86),
 }
-"""Interrupt line -> configurable lines behind it (RM0399 tables 149 and 152); 49 and 51 have none."""
+"""Interrupt line -> configurable lines behind it (RM0399 chapter 20 and table 152); 49 and 51 have none."""
 
 
 class Exti(Peripheral):

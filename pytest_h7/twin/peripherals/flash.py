@@ -76,11 +76,14 @@ class KeyLock:
         self._keys = keys
         self.state = Lock.LOCKED
 
-    def write_key(self, key: int, *, whole: bool) -> bool:
-        """Take a write to the key register; return False where it ends in a bus error."""
-        if whole and self.state is Lock.LOCKED and key == self._keys[0]:
+    def write_key(self, key: int) -> bool:
+        """Take a write to the key register; return False where it ends in a bus error.
+
+        A write of less than 32 bits is a wrong key like any other.
+        """
+        if self.state is Lock.LOCKED and key == self._keys[0]:
             self.state = Lock.FIRST_KEY
-        elif whole and self.state is Lock.FIRST_KEY and key == self._keys[1]:
+        elif self.state is Lock.FIRST_KEY and key == self._keys[1]:
             self.state = Lock.UNLOCKED
         else:
             self.state = Lock.DEAD
@@ -188,7 +191,7 @@ class Flash(Peripheral):
         key_lock = self._key_locks.get(register)
         intact = [lock.break_sequence() for lock in self._locks_around(register) if lock is not key_lock]
         if key_lock is not None:
-            intact.append(key_lock.write_key(value, whole=size == 4))
+            intact.append(key_lock.write_key(value))
         if not all(intact):
             raise BusFault(self.base + offset)
         if key_lock is None:

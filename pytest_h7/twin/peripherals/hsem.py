@@ -26,7 +26,7 @@ _OWNER_MASK = _COREID_MASK | 0xFF
 _KEY_MASK = 0xFFFF_0000
 
 _OUTPUTS = (("cm7", "C1", 125, 77), ("cm4", "C2", 126, 78))
-"""Core, prefix of its registers, interrupt line, EXTI direct line (RM0399 tables 149 and 152)."""
+"""Core, prefix of its registers, interrupt line, EXTI direct line (RM0399 chapter 20 and table 152)."""
 
 
 class Hsem(Peripheral):

@@ -40,7 +40,9 @@ _LSI_START_UP = 100 * PS_PER_US
 _SW_SOURCES = ("HSI", "CSI", "HSE", "PLL1")
 _PLL_SOURCES = ("HSI", "CSI", "HSE")
 
-_RESET_FLAGS = 0xFFFE_0000
+_ALLOCATED_ONLY = "FLASH"
+"""FLASHEN gives CPU2 a part in D1; the registers of FLASH have their clock always (RM0399 9.5.9)."""
+
 _RMVF = 1 << 16
 
 
@@ -122,8 +124,8 @@ class Rcc(Peripheral):
         return any(values[offset] & mask for name, (offset, mask, _) in self._enables.items() if name in peripherals)
 
     def gated(self, peripheral: str) -> bool:
-        """Return whether a peripheral has a clock enable bit at all."""
-        return peripheral in self._enables
+        """Return whether a peripheral has no clock unless a core enables it."""
+        return peripheral in self._enables and peripheral != _ALLOCATED_ONLY
 
     # -- routing of the three views -----------------------------------------------------------
 

@@ -113,7 +113,7 @@ class Syscfg(Peripheral):
     # -- start of the cores ---------------------------------------------------------------------
 
     def boots(self, core: str) -> bool:
-        """Return whether a core runs by itself after a reset (BCM7, BCM4; RM0399 table 10).
+        """Return whether a core runs by itself after a reset (BCM7, BCM4; RM0399 section 2.6).
 
         With both bits cleared CM7 runs all the same.
         """

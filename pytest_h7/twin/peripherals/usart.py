@@ -41,9 +41,9 @@ _PRESCALERS = (1, 2, 4, 6, 8, 10, 12, 16, 32, 64, 128, 256)
 _THRESHOLDS = (2, 4, 8, 12, 14, 16)
 """Characters (receive) or free places (transmit) at which RXFT and TXFT come, by RXFTCFG and TXFTCFG."""
 
-_TOLERANCE = 0.04
-"""Largest deviation of the sender's baud rate that still gives the right character; the manual's table 424
-allows 3.3 to 4.5 % depending on the set-up."""
+_TOLERANCE = 0.0333
+"""Largest deviation of the sender's baud rate that still gives the right character (RM0399 table 422, the
+line for 8 data bits and oversampling by 16)."""
 
 _PE, _FE, _NE, _ORE, _IDLE, _RXNE, _TC, _TXE = (1 << bit for bit in range(8))
 _CMF = 1 << 17

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,11 +14,15 @@ from pytest_h7.twin.peripherals.exti import Exti
 from pytest_h7.twin.peripherals.flash import Flash
 from pytest_h7.twin.peripherals.gpio import Gpio
 from pytest_h7.twin.peripherals.hsem import Hsem
-from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.syscfg import Syscfg
 from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import PORTS, Pins
 from pytest_h7.twin.timeline import Event, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_h7.twin.peripherals.peripheral import Peripheral
 
 
 class Bench:
@@ -31,7 +34,6 @@ class Bench:
         self.irqs: set[tuple[str, int]] = set()
         self.events: list[str] = []
         self.wake_ups: list[str] = []
-        self.debug_power_changes = 0
         self.unmodelled: Counter[tuple[str, str]] = Counter()
         self.usart_hz = 64_000_000
         self.usart_clocked = True
@@ -82,9 +84,6 @@ class Bench:
     def wakeup_changed(self, core: str) -> None:
         if self.exti.wake_pending(core):
             self.wake_ups.append(core)
-
-    def debug_power_changed(self) -> None:
-        self.debug_power_changes += 1
 
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         self.unmodelled[peripheral, register] += 1

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 from pytest_h7.twin.bus import Master
 
 if TYPE_CHECKING:
@@ -30,10 +29,3 @@ def test_only_power_on_clears_it(chip: Bench) -> None:
     chip.dbgmcu.power_on_reset()
     assert chip.read("DBGMCU.CR") == 0
     assert chip.read("DBGMCU.APB4FZ1") == 0
-
-
-def test_the_chip_hears_of_a_change_and_only_of_a_change(chip: Bench) -> None:
-    chip.write("DBGMCU.CR", 0x38, Master.AP2)
-    chip.write("DBGMCU.CR", 0x38, Master.AP2)
-    chip.write("DBGMCU.CR", 0x38 | 1 << 7, Master.AP2)
-    assert chip.debug_power_changes == 1

@@ -135,8 +135,15 @@ def test_a_reset_frees_everything_silently(chip: Bench) -> None:
 _MASTERS = st.sampled_from(list(Master))
 _ACTIONS = st.one_of(
     st.tuples(st.just("read_lock"), _MASTERS, st.just(0)),
-    st.tuples(st.just("write"), _MASTERS, st.sampled_from([LOCK, 0]).flatmap(lambda lock: st.builds(
-        lambda core, process: lock | core << 8 | process, st.integers(0, 4), st.integers(0, 2)))),
+    st.tuples(
+        st.just("write"),
+        _MASTERS,
+        st.sampled_from([LOCK, 0]).flatmap(
+            lambda lock: st.builds(
+                lambda core, process: lock | core << 8 | process, st.integers(0, 4), st.integers(0, 2)
+            )
+        ),
+    ),
 )
 
 

@@ -1,0 +1,256 @@
+"""The board: two cores and what is around them, as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pytest_h7.bench.connection import translated_errors
+from pytest_h7.board.access_port import AccessPort
+from pytest_h7.board.boot import BootReport, follow_boot_contract
+from pytest_h7.board.clocks import PeripheralClocks
+from pytest_h7.board.core import REPORTED_REGISTERS, Core, CoreState
+from pytest_h7.board.domains import DomainState, Domains
+from pytest_h7.board.exti import Exti
+from pytest_h7.board.flashing import FlashResult, images_to_program, program
+from pytest_h7.board.gpio import BUTTON_PIN, LED_PINS, Button, Led, Pin
+from pytest_h7.board.hsem import Hsem
+from pytest_h7.board.option_bytes import OptionBytes
+from pytest_h7.board.registers import Registers
+from pytest_h7.errors import CoreUnreachable, H7Error, TargetAccessError, WaitTimeout
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.bench import Bench
+    from pytest_h7.bench.settings import FlashPolicy
+    from pytest_h7.board.images import Image, ImagePair
+
+ResetKind = Literal["hardware", "system", "power"]
+
+_POLL = 0.001
+
+
+@dataclass(frozen=True)
+class CoreSnapshot:
+    """A core at one moment; registers only if it was halted for it."""
+
+    state: CoreState
+    location: str | None
+    registers: dict[str, int]
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The board at one moment, read without changing it."""
+
+    time: float
+    cores: dict[str, CoreSnapshot]
+    domains: dict[str, DomainState]
+    semaphores: dict[int, str] = field(default_factory=dict)
+
+
+class Pins:
+    """All pins by name: ``gpio["PC13"]``."""
+
+    def __init__(self, make: Callable[[str], Pin]) -> None:
+        self._make = make
+
+    def __getitem__(self, name: str) -> Pin:
+        return self._make(name)
+
+
+class Board:
+    """A NUCLEO-H755ZI-Q, real or virtual.
+
+    Attributes:
+        ap: The access ports AP0 to AP3.
+        cm7: The Cortex-M7.
+        cm4: The Cortex-M4, reachable at this moment or not.
+        domains: The power domains `d1`, `d2` and `d3`.
+        hsem: The hardware semaphores.
+        exti: The EXTI lines.
+        gpio: The pins, by name.
+        button: The user button B1.
+        leds: ``LD1``, ``LD2`` and ``LD3``.
+        registers: All peripheral registers by name.
+        option_bytes: The option bytes.
+        images: The images that symbols are looked up in, None before a test has asked for any.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        connection = bench.connection
+        self._connection = connection
+        self._clock = bench.clock
+        self.images: ImagePair | None = None
+        self.ap = tuple(AccessPort(connection, apsel) for apsel in range(4))
+        self.cm7 = self._make_core("cm7", 0)
+        self.cm4 = self._make_core("cm4", 3)
+        self.domains = Domains(connection)
+        self._clocks = PeripheralClocks(connection)
+        self.registers = Registers(connection, self._clocks)
+        self.hsem = Hsem(self.registers)
+        self.exti = Exti(self.registers)
+        self.gpio = Pins(
+            lambda name: Pin(name, self.registers, connection, bench.clock, bench.stimulus)
+        )
+        self.button = Button(self.gpio[BUTTON_PIN])
+        self.leds = {name: Led(self.gpio[pin]) for name, pin in LED_PINS.items()}
+        self.option_bytes = OptionBytes(connection, bench.clock, self.halt_reachable_cores, self.reset)
+
+    def _make_core(self, name: str, apsel: int) -> Core:
+        def image() -> Image | None:
+            return getattr(self.images, name) if self.images is not None else None
+
+        return Core(name, self._connection, self._clock, self.ap[apsel], image)
+
+    def __repr__(self) -> str:
+        return f"<Board at {self.bench.probe.serial}>"
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return board time in seconds: simulated on the virtual board, else the monotonic clock."""
+        return self._clock.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Let board time pass."""
+        self._clock.sleep(seconds)
+
+    def wait_until(self, predicate: Callable[[], object], timeout: float, message: str | None = None) -> None:
+        """Wait until `predicate` is true.
+
+        Args:
+            predicate: Called again and again.
+            timeout: Board time in seconds; the predicate is called at least once.
+            message: What was waited for, for the error.
+
+        Raises:
+            WaitTimeout: it did not become true in time.
+        """
+        deadline = self.time() + timeout
+        while not predicate():
+            if self.time() >= deadline:
+                what = message or "what the test waits for"
+                raise WaitTimeout(f"Within {timeout:g} s of board time, {what} did not happen.")
+            self.sleep(_POLL)
+
+    # -- cores and reset --------------------------------------------------------------------------
+
+    @property
+    def cores(self) -> tuple[Core, Core]:
+        """Both cores."""
+        return self.cm7, self.cm4
+
+    def halt_reachable_cores(self) -> None:
+        """Halt every core that can be reached."""
+        for core in self.cores:
+            try:
+                core.halt()
+            except CoreUnreachable:
+                continue
+
+    def reset(self, halt: bool = False, kind: ResetKind = "hardware") -> None:
+        """Reset the chip.
+
+        Args:
+            halt: Stop the CM7 at its first instruction; the CM4 runs.
+            kind: ``"hardware"`` by NRST, ``"system"`` by SYSRESETREQ, ``"power"`` by cutting the supply, which
+                needs a bench that can.
+
+        Raises:
+            ValueError: `halt` with a power reset.
+            H7Error: the bench has no power switch, or the CM7 could not be stopped.
+        """
+        if kind == "power":
+            if halt:
+                raise ValueError("a power reset cannot stop the CM7 at its first instruction")
+            self._cycle_power()
+            return
+        with translated_errors("reset the chip"):
+            caught = self._connection.target.reset_chip(
+                catch=("cm7",) if halt else (), hardware=kind == "hardware"
+            )
+        if halt and "cm7" not in caught:
+            raise H7Error(
+                f"The CM7 did not stop at its first instruction after the reset. {self.ap[0].explain()}"
+            )
+
+    def _cycle_power(self) -> None:
+        if self.bench.power is None:
+            raise H7Error("This bench cannot switch the board's power: mark the test h7_requires('power').")
+        self.bench.power.cycle()
+        self._connection.reconnect()
+
+    def boot_contract(self, timeout: float = 1.0) -> BootReport:
+        """Reset the board and watch both cores start; return when each stage was seen.
+
+        Raises:
+            BootContractBroken: a stage was not seen within `timeout` seconds of board time.
+        """
+        return follow_boot_contract(self, timeout)
+
+    # -- flash ------------------------------------------------------------------------------------
+
+    def flash(self, pair: ImagePair, policy: FlashPolicy) -> FlashResult:
+        """Have both images in flash, proven by reading back, then reset the board so that they run.
+
+        Raises:
+            FlashError: it could not be done.
+        """
+        self.images = pair
+        images = images_to_program(self._connection, pair, policy)
+        result = FlashResult((), 0)
+        if images:
+            self.reset(halt=True)
+            self.halt_reachable_cores()
+            result = program(self._connection, images)
+        self.reset()
+        return result
+
+    # -- order between tests ------------------------------------------------------------------------
+
+    def clean(self) -> None:
+        """Bring the board into the state a test may expect.
+
+        No breakpoints and watchpoints are left, DBGMCU is configured as asked for, no pin is driven, no core is
+        halted by the debugger.
+        """
+        self.bench.release_pins()
+        with translated_errors("clean up after the last test"):
+            self._connection.clean()
+        for core in self.cores:
+            if core.state is CoreState.HALTED:
+                core.resume()
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of both cores, the domains and the taken semaphores.
+
+        No register whose reading has an effect is read. Registers of cores that run are not part of it.
+        """
+        return Snapshot(
+            self.time(),
+            {core.name: self._core_snapshot(core) for core in self.cores},
+            {name: getattr(self.domains, name.lower()).state for name in ("D1", "D2", "D3")},
+            self._taken_semaphores(),
+        )
+
+    def _core_snapshot(self, core: Core) -> CoreSnapshot:
+        state = core.state
+        if state in (CoreState.UNREACHABLE, CoreState.HELD):
+            return CoreSnapshot(state, None, {}, None)
+        registers = {}
+        if state in (CoreState.HALTED, CoreState.LOCKUP):
+            try:
+                registers = core.registers.read(*REPORTED_REGISTERS)
+            except H7Error:
+                registers = {}
+        fault = core.fault
+        return CoreSnapshot(state, core.location, registers, str(fault) if fault else None)
+
+    def _taken_semaphores(self) -> dict[int, str]:
+        try:
+            return self.hsem.owners()
+        except TargetAccessError:
+            return {}

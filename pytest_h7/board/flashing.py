@@ -1,0 +1,95 @@
+"""Getting images into flash: only where they differ, and proven by reading back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_h7.bench.connection import translated_errors
+from pytest_h7.bench.settings import FlashPolicy
+from pytest_h7.board.images import flash_content
+from pytest_h7.chip.memory import FLASH_SECTOR_SIZE
+from pytest_h7.errors import FlashError
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.connection import Connection
+    from pytest_h7.board.images import Image, ImagePair
+
+_ALIGNMENT = 4
+
+
+@dataclass(frozen=True)
+class FlashResult:
+    """What had to be done: the images programmed, and the sectors erased for them."""
+
+    programmed: tuple[Image, ...]
+    sectors: int
+
+
+def differing_images(connection: Connection, pair: ImagePair) -> list[Image]:
+    """Return the images of which flash holds something else."""
+    return [image for image in pair if not _holds(connection, image)]
+
+
+def _holds(connection: Connection, image: Image) -> bool:
+    return all(
+        _read(connection, segment.address, len(segment.data)) == segment.data for segment in image.segments
+    )
+
+
+def _read(connection: Connection, address: int, length: int) -> bytes:
+    """Read flash in whole words, which costs the fewest transfers."""
+    start = address - address % _ALIGNMENT
+    end = address + length + -(address + length) % _ALIGNMENT
+    return connection.read_bytes(0, start, end - start)[address - start : address - start + length]
+
+
+def sectors_of(image: Image) -> set[int]:
+    """Return the addresses of the sectors that an image occupies."""
+    return {
+        address
+        for segment in image.segments
+        for address in range(
+            segment.address - segment.address % FLASH_SECTOR_SIZE, segment.end, FLASH_SECTOR_SIZE
+        )
+    }
+
+
+def program(connection: Connection, images: list[Image]) -> FlashResult:
+    """Erase the sectors of `images` and program them; the other sectors keep their content.
+
+    Both cores must be halted or in reset, and are left halted.
+
+    Raises:
+        FlashError: erasing or programming failed, or flash does not hold the images afterwards.
+    """
+    from pyocd.core.exceptions import FlashFailure
+    from pyocd.flash.loader import MemoryLoader
+
+    with translated_errors("program flash"):
+        loader = MemoryLoader(connection.session, chip_erase="sector", no_reset=True, smart_flash=False)
+        for address, data in flash_content(images).items():
+            loader.add_data(address, list(data))
+        try:
+            loader.commit()
+        except FlashFailure as error:
+            raise FlashError(f"Programming flash failed: {str(error).rstrip('.')}.") from error
+    for image in images:
+        if not _holds(connection, image):
+            raise FlashError(f"Flash does not hold {image.path.name} after it was programmed.")
+    return FlashResult(tuple(images), sum(len(sectors_of(image)) for image in images))
+
+
+def images_to_program(connection: Connection, pair: ImagePair, policy: FlashPolicy) -> list[Image]:
+    """Return which images have to be programmed under a policy.
+
+    Raises:
+        FlashError: the policy is never, and flash holds something else.
+    """
+    if policy is FlashPolicy.ALWAYS:
+        return list(pair)
+    differing = differing_images(connection, pair)
+    if differing and policy is FlashPolicy.NEVER:
+        names = " and ".join(f"{image.core} is not {image.path.name}" for image in differing)
+        raise FlashError(f"With --h7-flash=never flash is left alone, but what it holds for {names}.")
+    return differing

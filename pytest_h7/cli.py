@@ -1,0 +1,43 @@
+"""The command line: ``pytest-h7 list``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from pytest_h7.errors import H7Error
+
+
+def _list_boards(arguments: argparse.Namespace) -> None:
+    """Print what can stand behind ``--h7-probe``."""
+    from pytest_h7.bench.probes import connected_probes
+
+    rows = [(probe.unique_id, probe.product_name) for probe in connected_probes()]
+    rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)"))
+    wanted = arguments.probe
+    if wanted:
+        rows = [row for row in rows if wanted.lower() in row[0].lower()]
+        if not rows:
+            raise H7Error(f"No probe has {wanted!r} in its serial number.")
+    width = max(len(serial) for serial, _ in rows)
+    for serial, product in rows:
+        print(f"{serial:<{width}}  {product}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code, 1 after an error of the bench."""
+    parser = argparse.ArgumentParser(prog="pytest-h7", description="Boards for pytest-h7.")
+    parser.add_argument("--version", action="version", version=f"pytest-h7 {version('pytest-h7')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="show what can be given to --h7-probe")
+    listing.add_argument("--probe", metavar="PROBE", help="only those with this in their serial number")
+    listing.set_defaults(run=_list_boards)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except H7Error as error:
+        print(f"pytest-h7: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,131 @@
+"""The ``--h7-*`` options: each also an ini key ``h7_*`` and an environment variable ``H7_*``.
+
+The command line wins over the environment, the environment over the ini file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from pytest_h7.bench.settings import ConnectMode, FlashPolicy, LowPowerDebug, Settings, TwinAp3
+
+_FREQUENCIES = range(5_000, 24_000_001)
+_PIN = re.compile(r"loopback:P[A-K](\d|1[0-5])")
+
+
+@dataclass(frozen=True)
+class _Option:
+    name: str
+    convert: Callable[[str], Any]
+    metavar: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        return "--h7-" + self.name.replace("_", "-")
+
+
+def _choice(kind: type[Enum]) -> tuple[Callable[[str], Any], str]:
+    names = [member.value for member in kind]
+
+    def convert(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is none of {', '.join(names)}") from None
+
+    return convert, "{" + ",".join(names) + "}"
+
+
+def _frequency(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number of hertz") from None
+    if value not in _FREQUENCIES:
+        raise ValueError(f"{value} Hz is outside 5000 to 24000000 Hz, what an ST-LINK V3 can do")
+    return value
+
+
+def _stimulus(text: str) -> str:
+    if text in ("twin", "swier", "drive") or _PIN.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r} is none of twin, swier, drive, loopback:PIN (such as loopback:PG9)")
+
+
+_OPTIONS = (
+    _Option(
+        "probe",
+        str,
+        "PROBE",
+        "the board: the probe's serial number or a unique part of it, 'twin' for a virtual board as it leaves "
+        "the factory, or 'twin:NAME' for one that keeps its flash (default: twin)",
+    ),
+    _Option("cm7_image", str, "FILE", "firmware of the CM7: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)"),
+    _Option("cm4_image", str, "FILE", "firmware of the CM4: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)"),
+    _Option("console", str, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"),
+    _Option("connect", *_choice(ConnectMode), "how to connect (default: under-reset)"),
+    _Option("frequency", _frequency, "HZ", "SWCLK in Hz (default: 8000000)"),
+    _Option(
+        "low_power_debug",
+        *_choice(LowPowerDebug),
+        "what DBGMCU keeps clocked: nothing; cores in CSleep, with D2 stop as in the field; everything "
+        "(default: sleep)",
+    ),
+    _Option("flash", *_choice(FlashPolicy), "program what differs, always, or never (default: auto)"),
+    _Option(
+        "stimulus",
+        _stimulus,
+        "HOW",
+        "how pins are moved: 'twin' a voltage on the virtual pin, 'swier' the EXTI software trigger, 'drive' the "
+        "debugger drives the pin high, 'loopback:PIN' through a wire (default: twin, drive on a real board)",
+    ),
+    _Option(
+        "twin_ap3", *_choice(TwinAp3), "what AP3 memory answers on the virtual board without a clock (default: fault)"
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare all options."""
+    group = parser.getgroup("h7", "dual-core STM32H7 boards")
+    for option in _OPTIONS:
+        group.addoption(option.flag, dest=f"h7_{option.name}", metavar=option.metavar, default=None, help=option.help)
+        parser.addini(f"h7_{option.name}", help=option.help, default=None)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the checked values.
+
+    Raises:
+        pytest.UsageError: a value is none that its option takes; the message names where it came from.
+    """
+    values: dict[str, Any] = {}
+    for option in _OPTIONS:
+        found = _raw_value(config, option)
+        if found is None:
+            continue
+        source, text = found
+        try:
+            values[option.name] = option.convert(text)
+        except ValueError as error:
+            raise pytest.UsageError(f"{source}: {error}") from None
+    return Settings(**values)
+
+
+def _raw_value(config: pytest.Config, option: _Option) -> tuple[str, str] | None:
+    value = config.getoption(f"h7_{option.name}")
+    if value is not None:
+        return option.flag, str(value)
+    variable = f"H7_{option.name.upper()}"
+    if os.environ.get(variable):
+        return variable, os.environ[variable]
+    value = config.getini(f"h7_{option.name}")
+    return (f"ini key h7_{option.name}", str(value)) if value else None
