@@ -65,10 +65,14 @@ def h7_console(h7_board: Board) -> Console:
 @pytest.fixture
 def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: ImagePair) -> ImagePair:
     """The images, proven to be in flash (programmed where it differs, read back); board reset and running."""
+    console = None
     if "h7_console" in request.fixturenames:
-        # Open and empty before the reset, or the first lines would be lost.
-        request.getfixturevalue("h7_console")
+        # Open before the reset, or the first lines would be lost.
+        console = request.getfixturevalue("h7_console")
     h7_board.flash(h7_images, request.config.stash[session_key].settings.flash)
+    if console is not None:
+        console.clear()
+    h7_board.reset()
     return h7_images
 
 

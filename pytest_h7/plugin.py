@@ -12,6 +12,7 @@ import pytest
 
 from pytest_h7.errors import H7Error
 from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
+    _h7_session,
     cm4,
     cm7,
     h7_board,

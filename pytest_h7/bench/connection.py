@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.safety import check_write
+from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
 
     from pytest_h7.target.stm32h755 import STM32H755
+
+_DBGMCU_CR = DBGMCU_AP2_ADDRESS + peripheral("DBGMCU").registers["CR"].offset
 
 
 @contextmanager
@@ -105,13 +109,17 @@ class Connection:
 
     def clean(self) -> None:
         """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured (its CR only)."""
+        from pytest_h7.target.stm32h755 import debug_configuration
+
         for core in self.target.cores.values():
             if core.bp_manager.get_breakpoints():
                 core.bp_manager.remove_all_breakpoints()
                 core.bp_manager.flush()
             if core.dwt is not None and core.dwt.get_watchpoints():
                 core.dwt.remove_all_watchpoints()
-        self.target.restore_debug_configuration()
+        wanted = debug_configuration(self.session.options.get("h7.low_power_debug"))
+        if self.read_word(2, _DBGMCU_CR) != wanted:
+            self.write_word(2, _DBGMCU_CR, wanted)
 
     def reconnect(self) -> None:
         """Connect again after the chip was without power."""

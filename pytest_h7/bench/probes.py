@@ -82,7 +82,7 @@ def board_behind(driver: Any) -> VirtualBoard | None:
     """Return the virtual board behind a probe, None for a real one."""
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
-    return driver.board if isinstance(driver, TwinProbe) else None
+    return driver.virtual_board if isinstance(driver, TwinProbe) else None
 
 
 def connected_probes() -> list[Any]:
@@ -126,11 +126,11 @@ def _listing(probes: list[Any]) -> str:
 
 
 def _virtual_probe(name: str) -> Any:
-    from pytest_h7.twin.board import BoardInUse, BoardNameError, virtual_board
+    from pytest_h7.twin.board import BoardInUse, BoardNameError
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
     try:
-        return TwinProbe(virtual_board(name or None))
+        return TwinProbe.for_board(name or None)
     except BoardNameError as error:
         raise ProbeNotFound(str(error)) from None
     except BoardInUse as error:

@@ -194,20 +194,20 @@ class Board:
     # -- flash ------------------------------------------------------------------------------------
 
     def flash(self, pair: ImagePair, policy: FlashPolicy) -> FlashResult:
-        """Have both images in flash, proven by reading back, then reset the board so that they run.
+        """Have both images in flash, proven by reading back; reset the board afterwards to run them.
+
+        Cores are left halted where something had to be programmed.
 
         Raises:
             FlashError: it could not be done.
         """
         self.images = pair
         images = images_to_program(self._connection, pair, policy)
-        result = FlashResult((), 0)
-        if images:
-            self.reset(halt=True)
-            self.halt_reachable_cores()
-            result = program(self._connection, images)
-        self.reset()
-        return result
+        if not images:
+            return FlashResult((), 0)
+        self.reset(halt=True)
+        self.halt_reachable_cores()
+        return program(self._connection, images)
 
     # -- order between tests ------------------------------------------------------------------------
 

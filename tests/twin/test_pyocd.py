@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyocd.core import exceptions
+from pyocd.core.session import Session
+from pyocd.core.target import Target
+from pyocd.flash.loader import MemoryLoader
 
-from pytest_h7 import target as h7_target
 from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2
+from pytest_h7.target.registration import register
 from pytest_h7.twin.board import VirtualBoard
+from pytest_h7.twin.bus import Master
 from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
-h7_target.register()
-
-from pyocd.core import exceptions  # noqa: E402
-from pyocd.core.session import Session  # noqa: E402
-from pyocd.core.target import Target  # noqa: E402
-from pyocd.flash.loader import MemoryLoader  # noqa: E402
+register()
 
 CM7_START = FLASH_BANK1.start + 8
 CM4_START = FLASH_BANK2.start + 8
@@ -44,6 +44,7 @@ SLEEP_DEEPLY_ONCE = struct.pack(
 RUN_FOREVER = struct.pack("<IIH", 0x1001_0000, CM4_START | 1, 0xE7FE)
 
 EXTI_RTSR1, EXTI_SWIER1, EXTI_C2EMR1 = 0x5800_0000, 0x5800_0008, 0x5800_00C4
+FLASH_CR1, FLASH_CR2, FLASH_OPTCR = 0x5200_200C, 0x5200_210C, 0x5200_2018
 DEMCR, DHCSR = 0xE000_EDFC, 0xE000_EDF0
 POLICIES = ("zero", "fault", "wait")
 
@@ -416,9 +417,8 @@ def test_flash_is_left_locked_and_the_option_bytes_alone(connect: Open) -> None:
     before = board.mcu.flash.save()
     program(connect(board), (FLASH_BANK1.start, pattern(64, 3)))
     assert board.mcu.flash.save() == before
-    assert board.mcu.flash["CR1"] & 1
-    assert board.mcu.flash["CR2"] & 1
-    assert board.mcu.flash["OPTCR"] & 1
+    for register in (FLASH_CR1, FLASH_CR2, FLASH_OPTCR):
+        assert board.mcu.read(register, 4, Master.AP0) & 1
 
 
 def test_a_write_protected_sector_is_named_by_its_flag(connect: Open) -> None:
@@ -489,7 +489,7 @@ def tool_environment(tmp_path: Path) -> dict[str, str]:
     (metadata / "entry_points.txt").write_text(
         "[pyocd.probe]\nh7twin = pytest_h7.twin.pyocd_plugin._plugin:TwinProbePlugin\n"
     )
-    root = Path(h7_target.__file__).parents[2]
+    root = Path(__file__).parents[2]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("H7_")}
     return environment | {
         "PYTHONPATH": os.pathsep.join((str(metadata.parent), str(root))),
@@ -565,7 +565,7 @@ def test_gdb_server(tool_environment: dict[str, str]) -> None:
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "pyocd", "gdbserver", "-u", "h7twin:", "-p", str(port)),
-            *("-T", str(port + 1), "-O", "swv_raw_enable=0", "-O", "rtos.enable=0"),
+            *("-T", str(port + 2), "-O", "swv_raw_enable=0", "-O", "rtos.enable=0"),
         ],
         env=tool_environment,
         stdout=subprocess.DEVNULL,

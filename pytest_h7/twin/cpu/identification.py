@@ -49,7 +49,6 @@ _MPU_CTRL, _MPU_RNR, _MPU_RBAR = 0xE000_ED94, 0xE000_ED98, 0xE000_ED9C
 _MPU_CTRL_BITS = 7
 _RBAR_VALID = 0x10
 
-_PAGE = 0x1000
 _LAR, _LSR, _LSR_UNLOCKED = 0xFB0, 0xFB4, 1
 _STORED_COMPONENTS = ("ITM", "ETM", "CTI")
 _LOCKED_COMPONENTS = ("ITM", "ETM", "CTI", "DWT", "FPB")
@@ -127,8 +126,7 @@ def install_components(registers: RegisterMap, name: str) -> None:
         if component.apsel != _APSEL[name]:
             continue
         if component.name in _STORED_COMPONENTS:
-            for offset in range(0, _LAR, 4):
-                registers.storage(component.base + offset, debug=True)
+            registers.page(component.base)
         if component.name in _LOCKED_COMPONENTS:
             registers.add(component.base + _LAR, None, lambda _value: None)
             registers.constant(component.base + _LSR, _LSR_UNLOCKED)

@@ -22,6 +22,7 @@ class RegisterMap:
         self._writers: dict[int, Write] = dict(base._writers) if base else {}
         self._merged: set[int] = set(base._merged) if base else set()
         self._stored: dict[int, int] = base._stored if base else {}
+        self._pages: set[int] = base._pages if base else set()
         self._resets: dict[bool, dict[int, int]] = {False: {}, True: {}}
 
     def add(
@@ -54,22 +55,27 @@ class RegisterMap:
 
         self.add(address, lambda: stored[address], write, merge=True)
 
+    def page(self, base: int) -> None:
+        """Let all words of the 4 KB at `base` that are not listed be stored; they survive a local reset."""
+        self._pages.add(base)
+
     def __getitem__(self, address: int) -> int:
         """Return the value of a stored word."""
         return self._stored[address]
 
     def reset(self, *, debug: bool) -> None:
         """Give stored words their reset values, those of debug components only if `debug`."""
+        if debug:
+            self._stored.clear()
         self._stored.update(self._resets[False])
         if debug:
             self._stored.update(self._resets[True])
 
     def read(self, address: int, size: int) -> int:
         """Return `size` (1, 2 or 4) bytes."""
-        reader = self._readers.get(address & ~3)
-        if reader is None:
-            return 0
-        value = reader()
+        aligned = address & ~3
+        reader = self._readers.get(aligned)
+        value = self._stored.get(aligned, 0) if reader is None else reader()
         if size == 4:
             return value
         return value >> 8 * (address & 3) & ((1 << 8 * size) - 1)
@@ -79,6 +85,8 @@ class RegisterMap:
         aligned = address & ~3
         writer = self._writers.get(aligned)
         if writer is None:
+            if aligned & ~0xFFF in self._pages and aligned not in self._readers:
+                self._stored[aligned] = value
             return
         if size != 4:
             shift = 8 * (address & 3)

@@ -98,8 +98,11 @@ class Rcc(Peripheral):
     def plain_storage(self) -> frozenset[str]:
         return frozenset(self.map.registers)
 
-    def _enable_bits(self) -> dict[str, tuple[int, int, int]]:
-        """Map a peripheral to the offset and mask of its enable bit in a bank, and the LPENR offset."""
+    def _enable_bits(self) -> dict[str, tuple[int, int, int | None]]:
+        """Map a peripheral to the offset and mask of its enable bit in a bank, and the LPENR offset.
+
+        Where there is no low-power enable bit (HSEM), the clock is taken to run on in CSleep.
+        """
         bits = {}
         for name, register in self.banks["cm4"].map.registers.items():
             if not name.endswith("ENR") or name.endswith("LPENR"):
@@ -107,7 +110,12 @@ class Rcc(Peripheral):
             low_power = self.banks["cm4"].map.registers[name.removesuffix("ENR") + "LPENR"]
             for field in register.fields.values():
                 peripheral = field.name.removesuffix("EN").removesuffix("APB")
-                bits[peripheral] = (register.offset, field.mask, low_power.offset)
+                has_low_power_bit = field.name.removesuffix("EN") + "LPEN" in low_power.fields
+                bits[peripheral] = (
+                    register.offset,
+                    field.mask,
+                    low_power.offset if has_low_power_bit else None,
+                )
         return bits
 
     def enabled_by(self, core: str, peripheral: str, *, asleep: bool) -> bool:
@@ -116,7 +124,9 @@ class Rcc(Peripheral):
             return True
         offset, mask, low_power = self._enables[peripheral]
         values = self.banks[core]._values
-        return bool(values[offset] & mask) and not (asleep and not values[low_power] & mask)
+        if not values[offset] & mask:
+            return False
+        return not asleep or low_power is None or bool(values[low_power] & mask)
 
     def allocated(self, core: str, peripherals: frozenset[str]) -> bool:
         """Return whether a core has the clock of any of these peripherals or memories enabled."""

@@ -22,8 +22,8 @@ class TwinProbePlugin(Plugin):
 
     def load(self) -> Any:
         """Register the target and return the class of the probe."""
-        from pytest_h7 import target
+        from pytest_h7.target.registration import register
         from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
-        target.register()
+        register()
         return TwinProbe
