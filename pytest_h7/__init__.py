@@ -72,9 +72,7 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 - the names are those of the table above
-    *_HOMES,
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -68,9 +68,21 @@ _OPTIONS = (
         "the board: the probe's serial number or a unique part of it, 'twin' for a virtual board as it leaves "
         "the factory, or 'twin:NAME' for one that keeps its flash (default: twin)",
     ),
-    _Option("cm7_image", str, "FILE", "firmware of the CM7: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)"),
-    _Option("cm4_image", str, "FILE", "firmware of the CM4: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)"),
-    _Option("console", str, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"),
+    _Option(
+        "cm7_image",
+        str,
+        "FILE",
+        "firmware of the CM7: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
+    ),
+    _Option(
+        "cm4_image",
+        str,
+        "FILE",
+        "firmware of the CM4: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
+    ),
+    _Option(
+        "console", str, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"
+    ),
     _Option("connect", *_choice(ConnectMode), "how to connect (default: under-reset)"),
     _Option("frequency", _frequency, "HZ", "SWCLK in Hz (default: 8000000)"),
     _Option(
@@ -88,7 +100,9 @@ _OPTIONS = (
         "debugger drives the pin high, 'loopback:PIN' through a wire (default: twin, drive on a real board)",
     ),
     _Option(
-        "twin_ap3", *_choice(TwinAp3), "what AP3 memory answers on the virtual board without a clock (default: fault)"
+        "twin_ap3",
+        *_choice(TwinAp3),
+        "what AP3 memory answers on the virtual board without a clock (default: fault)",
     ),
 )
 
@@ -97,7 +111,9 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare all options."""
     group = parser.getgroup("h7", "dual-core STM32H7 boards")
     for option in _OPTIONS:
-        group.addoption(option.flag, dest=f"h7_{option.name}", metavar=option.metavar, default=None, help=option.help)
+        group.addoption(
+            option.flag, dest=f"h7_{option.name}", metavar=option.metavar, default=None, help=option.help
+        )
         parser.addini(f"h7_{option.name}", help=option.help, default=None)
 
 

@@ -1,4 +1,4 @@
-"""What the report of a failed test says about the board: class of the failure, both cores, domains, console."""
+"""What the report of a failed test says: class of the failure, both cores, domains, console."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def is_timeout(error: BaseException) -> bool:
 def describe_board(board: Board, *, stay_halted: bool) -> list[str]:
     """Return the state of the board as lines of text."""
     before = {core.name: core.state for core in board.cores}
-    running = [
-        core for core in board.cores if before[core.name] in (CoreState.RUNNING, CoreState.SLEEPING)
-    ]
+    running = [core for core in board.cores if before[core.name] in (CoreState.RUNNING, CoreState.SLEEPING)]
     for core in running:
         core.halt()
     try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-
 if TYPE_CHECKING:
     from pytest_h7.bench.bench import Bench
     from pytest_h7.bench.settings import Settings
@@ -120,7 +119,9 @@ class BoardSession:
 def _resolve(item: pytest.Item, path: str) -> str:
     """A relative path is meant from the test's file, else from the root of the run."""
     beside = item.path.parent / path
-    return str(beside if Path(str(beside).rpartition("@")[0] or beside).exists() else item.config.rootpath / path)
+    return str(
+        beside if Path(str(beside).rpartition("@")[0] or beside).exists() else item.config.rootpath / path
+    )
 
 
 @lru_cache(maxsize=32)
@@ -131,4 +132,3 @@ def _load_pair(cm7: str | None, cm4: str | None) -> ImagePair:
 
 
 session_key = pytest.StashKey[BoardSession]()
-

@@ -60,7 +60,9 @@ class Bench:
         wanted = self.settings.stimulus or ("twin" if board is not None else "drive")
         if wanted == "twin":
             if board is None:
-                raise H7Error("The stimulus twin needs the virtual board; a real one has swier, drive and loopback:PIN.")
+                raise H7Error(
+                    "The stimulus twin needs the virtual board; a real one has swier, drive and loopback:PIN."
+                )
             from pytest_h7.bench.virtual import TwinStimulus
 
             return TwinStimulus(board)
@@ -106,7 +108,7 @@ class Bench:
     def _console_port(self) -> str:
         if self.settings.console is not None:
             if self.settings.console.startswith("h7twin:"):
-                import pytest_h7.twin.serial_port  # noqa: F401 - makes the URL known
+                import pytest_h7.twin.serial_port
             return self.settings.console
         if self._virtual_board is not None:
             import pytest_h7.twin.serial_port  # noqa: F401 - makes the URL known

@@ -1,4 +1,4 @@
-"""The board's serial console, through pyserial: lines as they come, and waiting for a pattern in board time."""
+"""The board's serial console, through pyserial: its lines, and waiting for a pattern in board time."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class Console:
             waiting = self._serial.in_waiting
             data = self._serial.read(waiting) if waiting else b""
         except (serial.SerialException, OSError) as error:
-            raise ConsoleUnavailable(
-                f"The console port {self.port} is gone ({_reason(error)})."
-            ) from error
+            raise ConsoleUnavailable(f"The console port {self.port} is gone ({_reason(error)}).") from error
         self._log += data.decode("utf-8", errors="backslashreplace")
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import Connection, translated_errors
@@ -116,9 +117,7 @@ def find_probe(selection: str) -> Any:
             "give enough of the serial number to choose one."
         )
     there = f"there are {_listing(probes)}" if probes else "no debug probe is connected"
-    raise ProbeNotFound(
-        f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin)."
-    )
+    raise ProbeNotFound(f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin).")
 
 
 def _listing(probes: list[Any]) -> str:
@@ -148,7 +147,7 @@ def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]
     counter = _count_transfers(driver)
     with tempfile.TemporaryDirectory(prefix="pytest-h7-") as nowhere:
         # pyOCD would run a pyocd_user.py of the project directory and change into it.
-        here = os.getcwd()
+        here = Path.cwd()
         try:
             session = Session(
                 driver,

@@ -8,12 +8,14 @@ another pin that a wire joins to it.
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_h7.bench.connection import Connection
 from pytest_h7.bench.safety import check_pin_drive
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import H7Error, PeripheralUnclocked
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.connection import Connection
 
 _PIN = re.compile(r"P([A-K])(\d|1[0-5])")
 _MODE_OUTPUT = 1

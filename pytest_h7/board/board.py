@@ -11,7 +11,7 @@ from pytest_h7.board.access_port import AccessPort
 from pytest_h7.board.boot import BootReport, follow_boot_contract
 from pytest_h7.board.clocks import PeripheralClocks
 from pytest_h7.board.core import REPORTED_REGISTERS, Core, CoreState
-from pytest_h7.board.domains import DomainState, Domains
+from pytest_h7.board.domains import Domains, DomainState
 from pytest_h7.board.exti import Exti
 from pytest_h7.board.flashing import FlashResult, images_to_program, program
 from pytest_h7.board.gpio import BUTTON_PIN, LED_PINS, Button, Led, Pin
@@ -92,9 +92,7 @@ class Board:
         self.registers = Registers(connection, self._clocks)
         self.hsem = Hsem(self.registers)
         self.exti = Exti(self.registers)
-        self.gpio = Pins(
-            lambda name: Pin(name, self.registers, connection, bench.clock, bench.stimulus)
-        )
+        self.gpio = Pins(lambda name: Pin(name, self.registers, connection, bench.clock, bench.stimulus))
         self.button = Button(self.gpio[BUTTON_PIN])
         self.leds = {name: Led(self.gpio[pin]) for name, pin in LED_PINS.items()}
         self.option_bytes = OptionBytes(connection, bench.clock, self.halt_reachable_cores, self.reset)

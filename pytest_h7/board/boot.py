@@ -78,9 +78,7 @@ def follow_boot_contract(board: Board, timeout: float) -> BootReport:
     return BootReport(times)
 
 
-def _describe_failure(
-    board: Board, stage: BootStage, times: dict[BootStage, float], timeout: float
-) -> str:
+def _describe_failure(board: Board, stage: BootStage, times: dict[BootStage, float], timeout: float) -> str:
     lines = [f"The boot contract broke: within {timeout:g} s it was not seen that {stage.value}."]
     lines += [f"Seen: {BootReport(times)}"] if times else []
     for core in (board.cm7, board.cm4):

@@ -29,7 +29,7 @@ _NO_SAMPLE = 0xFFFF_FFFF
 _PART_NAMES = {0xC27: "Cortex-M7", 0xC24: "Cortex-M4"}
 _HALT_TIMEOUT = 0.1
 _POLL = 0.001
-_REGISTER_NAMES = tuple(f"r{number}" for number in range(13)) + ("sp", "lr", "pc")
+_REGISTER_NAMES = (*tuple(f"r{number}" for number in range(13)), "sp", "lr", "pc")
 REPORTED_REGISTERS = (*_REGISTER_NAMES, "xpsr")
 """Registers that a report of a core shows."""
 

@@ -40,7 +40,7 @@ class DebugInfo:
 
         symbols = {}
         with self._path.open("rb") as stream:
-            table = ELFFile(stream).get_section_by_name(".symtab")
+            table: Any = ELFFile(stream).get_section_by_name(".symtab")
             for entry in table.iter_symbols() if table else ():
                 kind = entry["st_info"]["type"]
                 if entry.name and (kind in ("STT_FUNC", "STT_OBJECT") or entry["st_shndx"] == "SHN_ABS"):

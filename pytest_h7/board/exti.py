@@ -1,11 +1,11 @@
-"""EXTI lines: what triggers them, for which core they are enabled, which core has them pending (RM0399 21)."""
+"""EXTI lines: what triggers them, and for which core they are enabled and pending (RM0399 chapter 21)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_h7.board.registers import RegisterView, Registers
+    from pytest_h7.board.registers import Registers, RegisterView
 
 _BANKS = {"cm7": "C1", "cm4": "C2"}
 _CONFIGURABLE = frozenset({*range(22), 49, 51, 82, 84, 85, 86})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2, Memory
 from pytest_h7.errors import ImageError

@@ -6,11 +6,11 @@ DBGMCU (RM0399 63.4.2).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.memory import Domain, peripheral_domain
-from pytest_h7.chip.registers import Access, PeripheralMap, Register, peripheral, peripheral_names
+from pytest_h7.chip.registers import Access, Field, PeripheralMap, Register, peripheral, peripheral_names
 from pytest_h7.errors import PeripheralUnclocked, TargetAccessError
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ class RegisterView:
     writing ones clears or sets bits, only the field's bits are written.
     """
 
-    __slots__ = ("_registers", "_register", "_unit")
+    __slots__ = ("_register", "_registers", "_unit")
+
+    _registers: Registers
+    _unit: PeripheralMap
+    _register: Register
 
     def __init__(self, registers: Registers, unit: PeripheralMap, register: Register) -> None:
         object.__setattr__(self, "_registers", registers)
@@ -38,51 +42,57 @@ class RegisterView:
         object.__setattr__(self, "_register", register)
 
     def __repr__(self) -> str:
-        return f"<{self._unit.name}.{self._register.name} at 0x{self._register.address:08X}>"
+        return f"<{self._name} at 0x{self.address:08X}>"
+
+    @property
+    def _name(self) -> str:
+        return f"{self._unit.name}.{self._register.name}"
 
     @property
     def address(self) -> int:
         """Address on the system bus."""
-        address: int = self._register.address
-        return address
+        return self._register.address
 
     @property
     def value(self) -> int:
-        """The whole register, read now."""
+        """The whole register, read or written now.
+
+        Raises:
+            PeripheralUnclocked: the peripheral has no bus clock.
+            TargetAccessError: the register cannot be read, or not be written.
+        """
         if self._register.access is Access.WRITE_ONLY:
-            raise TargetAccessError(f"{self._unit.name}.{self._register.name} is write-only.")
-        word: int = self._registers.read(self._unit, self._register)
-        return word
+            raise TargetAccessError(f"{self._name} is write-only.")
+        return self._registers.read_words(self._unit, self._register, 1)[0]
+
+    @value.setter
+    def value(self, value: int) -> None:
+        if self._register.access is Access.READ_ONLY:
+            raise TargetAccessError(f"{self._name} is read-only.")
+        self._registers.write(self._unit, self._register, value)
 
     def read_following(self, count: int) -> list[int]:
         """Read this register and those behind it, `count` words in all, in one go."""
-        words: list[int] = self._registers.read_words(self._unit, self._register, count)
-        return words
+        return self._registers.read_words(self._unit, self._register, count)
 
-    def _write(self, value: int) -> None:
-        if self._register.access is Access.READ_ONLY:
-            raise TargetAccessError(f"{self._unit.name}.{self._register.name} is read-only.")
-        self._registers.write(self._unit, self._register, value)
-
-    def _field(self, name: str) -> Any:
+    def _field(self, name: str) -> Field:
         try:
             return self._register.fields[name]
         except KeyError:
-            raise AttributeError(f"{self._unit.name}.{self._register.name} has no field {name}") from None
+            raise AttributeError(f"{self._name} has no field {name}") from None
 
     def __getattr__(self, name: str) -> int:
         if name.startswith("_"):
             raise AttributeError(name)
-        field: int = self._field(name).extract(self.value)
-        return field
+        return self._field(name).extract(self.value)
 
     def __setattr__(self, name: str, value: int) -> None:
         if name == "value":
-            self._write(value)
+            object.__setattr__(self, name, value)
             return
         field = self._field(name)
         kept = 0 if self._register.access in _WRITES_ONLY_ITS_BITS else self.value
-        self._write(field.insert(kept, value))
+        self.value = field.insert(kept, value)
 
     def __dir__(self) -> list[str]:
         return ["value", "address", *self._register.fields]
@@ -106,8 +116,7 @@ class PeripheralView:
             raise AttributeError(f"{self._unit.name} has no register {name}") from None
         if self._unit.name == "RCC" and register.offset in _CORE_BANKED:
             raise AttributeError(
-                f"RCC.{name} is banked by core and a debugger is none: "
-                f"use RCC_C1.{name} or RCC_C2.{name}"
+                f"RCC.{name} is banked by core and a debugger is none: use RCC_C1.{name} or RCC_C2.{name}"
             )
         return RegisterView(self._registers, self._unit, register)
 
@@ -133,16 +142,12 @@ class Registers:
     def __dir__(self) -> list[str]:
         return peripheral_names()
 
-    def read(self, unit: PeripheralMap, register: Register) -> int:
-        """Read a register through the access port that reaches it.
+    def read_words(self, unit: PeripheralMap, register: Register, count: int) -> list[int]:
+        """Read `count` words from a register on, through the access port that reaches it.
 
         Raises:
-            PeripheralUnclocked: it has no bus clock, so that the value would be junk.
+            PeripheralUnclocked: it has no bus clock, so that the values would be junk.
         """
-        return self.read_words(unit, register, 1)[0]
-
-    def read_words(self, unit: PeripheralMap, register: Register, count: int) -> list[int]:
-        """Read `count` words from a register on; raise PeripheralUnclocked as `read` does."""
         apsel, address = self._place(unit, register)
         return self._connection.read_words(apsel, address, count)
 

@@ -50,12 +50,8 @@ FLASH_BANKS = (FLASH_BANK1, FLASH_BANK2)
 
 ITCM = Memory("ITCM", 0x0000_0000, 64 * KIB, Domain.D1, cm4=False)
 DTCM = Memory("DTCM", 0x2000_0000, 128 * KIB, Domain.D1, cm4=False)
-SYSTEM_FLASH1 = Memory(
-    "system flash bank 1", 0x1FF0_0000, 128 * KIB, Domain.D1, cm4=False, writable=False
-)
-SYSTEM_FLASH2 = Memory(
-    "system flash bank 2", 0x1FF4_0000, 128 * KIB, Domain.D1, cm4=False, writable=False
-)
+SYSTEM_FLASH1 = Memory("system flash bank 1", 0x1FF0_0000, 128 * KIB, Domain.D1, cm4=False, writable=False)
+SYSTEM_FLASH2 = Memory("system flash bank 2", 0x1FF4_0000, 128 * KIB, Domain.D1, cm4=False, writable=False)
 AXI_SRAM = Memory("AXI SRAM", 0x2400_0000, 512 * KIB, Domain.D1)
 SRAM1 = Memory("SRAM1", 0x3000_0000, 128 * KIB, Domain.D2, aliases=(0x1000_0000,))
 SRAM2 = Memory("SRAM2", 0x3002_0000, 128 * KIB, Domain.D2, aliases=(0x1002_0000,))

@@ -79,6 +79,4 @@ def _suffixed(register: str, suffix: str) -> str:
 
 def factory_value(register: str) -> int:
     """Return the factory word of ``OPTSR``, ``BOOT7``, ``BOOT4``, ``WPSN1`` and so on."""
-    return sum(
-        field.factory << field.lsb for field in OPTION_BYTES.values() if field.register == register
-    )
+    return sum(field.factory << field.lsb for field in OPTION_BYTES.values() if field.register == register)

@@ -105,9 +105,7 @@ def _build(name: str, entry: dict[str, Any]) -> PeripheralMap:
     base = _number(entry["base"])
     resets = {register: _number(value) for register, value in entry.get("reset", {}).items()}
     registers = {
-        register: Register(
-            register, base + offset, offset, resets.get(register, reset), access, fields
-        )
+        register: Register(register, base + offset, offset, resets.get(register, reset), access, fields)
         for register, (offset, reset, access, fields) in _layout(entry["layout"]).items()
     }
     return PeripheralMap(name, base, registers)

@@ -1,4 +1,4 @@
-"""Finds out why AP3 or AP0 does not give access to its core, from what the other access ports can read.
+"""Finds out why AP3 or AP0 does not give access to its core, from what the other ports can read.
 
 The rules are those of RM0399 chapters 7 and 9: a core's debug logic has the core's clock, which CSleep, CStop,
 DStandby, a boot hold and reset take away.
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
 
 _RCC, _C1, _C2 = (peripheral(name).registers for name in ("RCC", "RCC_C1", "RCC_C2"))
-_PWR, _FLASH, _HSEM, _DBGMCU = (
-    peripheral(name).registers for name in ("PWR", "FLASH", "HSEM", "DBGMCU")
-)
+_PWR, _FLASH, _HSEM, _DBGMCU = (peripheral(name).registers for name in ("PWR", "FLASH", "HSEM", "DBGMCU"))
 
 
 class Evidence:
@@ -117,9 +115,7 @@ def _explain_cm4(evidence: Evidence) -> list[Cause]:
 
 
 def _explain_stopped_d2(evidence: Evidence) -> list[Cause]:
-    wishes = [
-        evidence.fields("PWR", _PWR[register], 1, "PDDS_D2")[0] for register in ("CPUCR", "CPU2CR")
-    ]
+    wishes = [evidence.fields("PWR", _PWR[register], 1, "PDDS_D2")[0] for register in ("CPUCR", "CPU2CR")]
     if all(wishes):
         return [Cause.D2_IN_STANDBY]
     (armed,) = evidence.fields("RCC_C2", _C2["AHB4ENR"], 1, "HSEMEN")

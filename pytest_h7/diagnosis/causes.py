@@ -11,7 +11,8 @@ class Cause(enum.Enum):
 
     NONE = "The core can be read."
     CM4_IN_STOP_WAITING_FOR_HSEM = (
-        "The CM4 sleeps in D2 stop until the CM7 releases hardware semaphore 0, so its debug logic has no clock."
+        "The CM4 sleeps in D2 stop until the CM7 releases hardware semaphore 0, "
+        "so its debug logic has no clock."
     )
     CM4_MISSED_HSEM_RELEASE = (
         "The CM7 released hardware semaphore 0 before the CM4 slept, so the CM4 sleeps in D2 stop for ever."

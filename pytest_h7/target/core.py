@@ -10,7 +10,6 @@ from pyocd.core import exceptions
 from pyocd.core.target import Target
 from pyocd.coresight.ap import CSW_SIZE32, MEM_AP, MEM_AP_CSW, MEM_AP_TAR
 from pyocd.coresight.cortex_m import CortexM
-from pyocd.coresight.dap import ABORT_DAPABORT, DP_ABORT
 from pyocd.coresight.rom_table import CoreSightComponentID
 from pyocd.probe.stlink_probe import StlinkProbe
 
@@ -50,10 +49,6 @@ def examine(port: MEM_AP) -> dict[int, int] | None:
     """
     try:
         words = port.read_memory_block32(CortexM.CPUID, _SYSTEM_CONTROL_WORDS)
-    except exceptions.TransferTimeoutError:
-        # The access still hangs in the access port, and would make every later one wait as well.
-        port.dp.write_reg(DP_ABORT, ABORT_DAPABORT)
-        return None
     except exceptions.TransferError:
         return None
     if words[0] != CPUIDS[port.address.apsel]:
@@ -117,10 +112,9 @@ class STM32H755Core(CortexM):
         `seen` is what `examine` has just read of the core.
         """
         demcr = seen[CortexM.DEMCR]
-        if seen[CortexM.DHCSR] & CortexM.C_DEBUGEN:
-            return demcr
-        self.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
-        if self.dwt.get_watchpoints():
+        if not seen[CortexM.DHCSR] & CortexM.C_DEBUGEN:
+            self.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
+        if self.dwt.get_watchpoints() and not demcr & CortexM.DEMCR_TRCENA:
             demcr |= CortexM.DEMCR_TRCENA
             self.write32(CortexM.DEMCR, demcr)
             self.dwt.restore()

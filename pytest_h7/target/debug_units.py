@@ -33,15 +33,19 @@ class BreakpointUnit(FPB):
 
     def enable(self) -> None:
         """Write every comparator, because they may hold anything, and start the unit."""
-        self.ap.write_memory_block32(
-            self.address + FPB.FP_COMP0, [self._comparator(point) for point in self.hw_breakpoints]
-        )
+        self.ap.write_memory_block32(self.address + FPB.FP_COMP0, self._comparators())
         super().enable()
 
     def restore(self) -> None:
-        """Write again what a reset of the debug logic has cleared."""
-        if self.enabled:
+        """Write again what a reset of the debug logic has cleared, or a core without clock has lost."""
+        if self.num_hw_breakpoint_used == 0:
+            return
+        control, _, *comparators = self.ap.read_memory_block32(self.address, 2 + self.nb_code)
+        if not control & _ENABLED or comparators != self._comparators():
             self.enable()
+
+    def _comparators(self) -> list[int]:
+        return [self._comparator(point) for point in self.hw_breakpoints]
 
     def _comparator(self, point: Any) -> int:
         """Encode a breakpoint for FPB version 2 or 1 (Arm DDI0403E C1.11.5)."""

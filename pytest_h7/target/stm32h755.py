@@ -18,7 +18,7 @@ from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS, access_ports
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.target.core import CORE_NAMES, STM32H755Core, examine, isolate_breakpoints
 from pytest_h7.target.memory_map import memory_map
-from pytest_h7.target.topology import FixedTopology, create_access_port
+from pytest_h7.target.topology import FixedTopology, abort_stuck_accesses, create_access_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -209,6 +209,7 @@ class STM32H755(CoreSightTarget):
         if not isinstance(port, MEM_AP):
             port = create_access_port(self.dp, access_ports()[apsel])
             self.dp.aps[port.address] = port
+        abort_stuck_accesses(port)
         return port
 
     def core(self, name: str) -> CortexM | None:
@@ -246,7 +247,8 @@ class STM32H755(CoreSightTarget):
 
     def add_core(self, core: Any) -> None:
         """Add a core by its name, and without pyOCD's caches: the other core changes memory too."""
-        core.node_name = CORE_NAMES[core.ap.address.apsel]
+        port = self.access_port(core.ap.address.apsel)
+        core.node_name = CORE_NAMES[port.address.apsel]
         super().add_core(core)
         core.set_target_context(DebugContext(core))
         isolate_breakpoints(core)

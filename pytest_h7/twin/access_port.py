@@ -33,7 +33,7 @@ class ClosedPolicy(enum.Enum):
     WAIT = "wait"
 
 
-class AccessPortBusy(Exception):  # noqa: N818
+class AccessPortBusy(Exception):
     """The access hangs on the chip's side: the debug port answers WAIT until it ends or is aborted."""
 
 

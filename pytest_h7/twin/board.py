@@ -37,7 +37,7 @@ class BoardNameError(ValueError):
     """The name of a virtual board cannot be one of a file."""
 
 
-class BoardInUse(Exception):  # noqa: N818
+class BoardInUse(Exception):
     """Another process has this named board."""
 
 
@@ -179,13 +179,14 @@ def _state_home() -> Path:
         return Path(home)
     from platformdirs import user_state_path
 
-    return user_state_path("pytest-h7") / "twin"
+    home_path: Path = user_state_path("pytest-h7")
+    return home_path / "twin"
 
 
 def _unique_id(serial: str) -> bytes:
     """Make 96 bits that differ from board to board: wafer position and number, then the lot as text."""
     folded = sum(ord(letter) * 31**index for index, letter in enumerate(serial)) & 0xFFFF_FFFF
-    return folded.to_bytes(4, "little") + b"\x07" + b"PYTH755"
+    return bytes(folded.to_bytes(4, "little")) + b"\x07PYTH755"
 
 
 def virtual_board(name: str | None = None) -> VirtualBoard:

@@ -38,15 +38,15 @@ _WRITABLE = _POWER_REQUESTS | 0x04FF_FF0D
 _T = TypeVar("_T")
 
 
-class NoAnswer(Exception):  # noqa: N818
+class NoAnswer(Exception):
     """Nothing acknowledges: no power, or the line has not been switched to SWD since power-on."""
 
 
-class FaultAnswer(Exception):  # noqa: N818
+class FaultAnswer(Exception):
     """The FAULT acknowledge: a sticky error flag is set."""
 
 
-class WaitAnswer(Exception):  # noqa: N818
+class WaitAnswer(Exception):
     """The WAIT acknowledge: an access port is still busy with an earlier access."""
 
 

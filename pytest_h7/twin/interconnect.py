@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, Memory
 from pytest_h7.chip.registers import unlisted_peripherals
 from pytest_h7.twin.bus import BusFault, Master
-from pytest_h7.twin.peripherals.peripheral import Peripheral
 
 if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
+    from pytest_h7.twin.peripherals.peripheral import Peripheral
 
 _GRANULE_BITS = 7
 _PAGE = 0x400
@@ -60,9 +60,7 @@ class Interconnect:
         self._mcu = mcu
         self._routes: dict[int, Peripheral | UnlistedPeripheral] = {}
         listed: list[Peripheral | UnlistedPeripheral] = list(peripherals)
-        self.unlisted = [
-            UnlistedPeripheral(mcu, name, base) for name, base in unlisted_peripherals().items()
-        ]
+        self.unlisted = [UnlistedPeripheral(mcu, name, base) for name, base in unlisted_peripherals().items()]
         listed += self.unlisted
         bases = sorted(peripheral.base for peripheral in listed)
         following = dict(zip(bases, [*bases[1:], 1 << 32], strict=True))

@@ -10,11 +10,10 @@ from pytest_h7.chip.memory import (
     BACKUP_SRAM,
     FLASH_BANKS,
     MEMORIES,
-    Memory,
     memory_at,
 )
 from pytest_h7.chip.registers import peripheral_names
-from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.bus import Master
 from pytest_h7.twin.cpu import Core, Sleep
 from pytest_h7.twin.interconnect import Interconnect
 from pytest_h7.twin.memories import Memories
@@ -424,4 +423,3 @@ class Mcu:
                 core.unmap(0, previous.size)
             core.map(0, memory.size, self.memories.pointer(memory), memory.writable)
             self.interconnect.boot_alias = memory
-

@@ -23,12 +23,8 @@ class CpuMode(enum.Enum):
 
 def _allocatable(domain: Domain) -> frozenset[str]:
     """Peripherals and memories of a domain that keep it running when the other core enables them."""
-    names = {
-        name for name in peripheral_names() if peripheral_domain(peripheral(name).base) is domain
-    }
-    names |= {
-        name for name, base in unlisted_peripherals().items() if peripheral_domain(base) is domain
-    }
+    names = {name for name in peripheral_names() if peripheral_domain(peripheral(name).base) is domain}
+    names |= {name for name, base in unlisted_peripherals().items() if peripheral_domain(base) is domain}
     memories = {
         Domain.D1: {"AXISRAM", "ITCM", "DTCM1", "DTCM2", "FLASH"},
         Domain.D2: {"SRAM1", "SRAM2", "SRAM3"},
@@ -50,9 +46,13 @@ class PowerDomains:
         before = dict(self.states)
         for domain, owner, other in (("D1", "cm7", "cm4"), ("D2", "cm4", "cm7")):
             busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
-            if mcu.mode(owner) is not CpuMode.STOP or busy or (
-                mcu.mode(other) in (CpuMode.RUN, CpuMode.SLEEP)
-                and mcu.rcc.allocated(other, self._allocatable[domain])
+            if (
+                mcu.mode(owner) is not CpuMode.STOP
+                or busy
+                or (
+                    mcu.mode(other) in (CpuMode.RUN, CpuMode.SLEEP)
+                    and mcu.rcc.allocated(other, self._allocatable[domain])
+                )
             ):
                 self.states[domain] = "run"
             elif mcu.pwr.standby_allowed(domain):

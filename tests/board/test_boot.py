@@ -100,7 +100,9 @@ def test_semaphore_is_taken_by_the_cm7_before_it_is_released(
     assert h7_board.hsem[0].owner is None
 
 
-def test_cm7_touches_d2_only_after_the_cm4_is_awake(h7_board: Board, h7_flashed: ImagePair, cm7: Core) -> None:
+def test_cm7_touches_d2_only_after_the_cm4_is_awake(
+    h7_board: Board, h7_flashed: ImagePair, cm7: Core
+) -> None:
     h7_board.reset(halt=True)
     wait_for_d2_stop(h7_board)
     cm7.run_until("release_semaphore", timeout=0.5)

@@ -29,7 +29,9 @@ def test_console_listens(started: Board, h7_console: Console) -> None:
     h7_console.expect(r"^\[CM7\] pong$", timeout=1.0)
 
 
-def test_console_is_silent_until_the_cm4_is_awake(h7_board: Board, h7_flashed: ImagePair, h7_console: Console) -> None:
+def test_console_is_silent_until_the_cm4_is_awake(
+    h7_board: Board, h7_flashed: ImagePair, h7_console: Console
+) -> None:
     h7_console.expect(r"\[CM4\] ready", timeout=2.0)
     h7_board.reset(halt=True)
     h7_console.clear()

@@ -228,11 +228,13 @@ def test_cm4_is_attached_when_it_wakes(connect: Open, policy: str) -> None:
     assert cm4.read_core_register("pc") == CM4_START + 0xC
 
 
-def test_cm7_runs_although_breakpoints_wait_for_a_cm4_that_is_gone(connect: Open) -> None:
+@pytest.mark.parametrize("policy", POLICIES)
+def test_cm7_runs_although_breakpoints_wait_for_a_cm4_that_is_gone(connect: Open, policy: str) -> None:
     board = make_board(cm4=RUN_FOREVER)
+    board.set_closed_policy(policy)
     session = connect(board)
     cm7, cm4 = session.target.core("cm7"), session.target.core("cm4")
-    cm4.set_breakpoint(CM4_START)
+    cm4.set_breakpoint(CM4_START + 0xC)
     board.mcu.memory(FLASH_BANK2.name)[: len(SLEEP_DEEPLY_ONCE)] = SLEEP_DEEPLY_ONCE
     board.mcu.code_changed(FLASH_BANK2.start, 0x40)
     assert session.target.reset_chip(catch=("cm7",)) == ["cm7"]
@@ -240,6 +242,20 @@ def test_cm7_runs_although_breakpoints_wait_for_a_cm4_that_is_gone(connect: Open
     assert session.target.attach_cm4() is None
     cm7.resume()
     assert cm7.get_state() is Target.State.RUNNING
+    wake_cm4(session)
+    assert session.target.attach_cm4() is cm4
+    cm4.bp_manager.flush()
+    session.target.sleep(0.001)
+    assert cm4.get_state() is Target.State.HALTED
+
+
+def test_an_access_that_hangs_does_not_make_the_next_one_hang(connect: Open) -> None:
+    board = make_board()
+    board.set_closed_policy("wait")
+    session = connect(board, connect_mode="attach")
+    with pytest.raises(exceptions.TransferTimeoutError):
+        session.target.access_port(3).read32(DHCSR)
+    assert session.target.access_port(0).read32(DHCSR) & 1
 
 
 def test_breakpoints_of_cm4_come_back_after_its_debug_logic_was_reset(connect: Open) -> None:
@@ -417,8 +433,8 @@ def test_flash_is_left_locked_and_the_option_bytes_alone(connect: Open) -> None:
     before = board.mcu.flash.save()
     program(connect(board), (FLASH_BANK1.start, pattern(64, 3)))
     assert board.mcu.flash.save() == before
-    for register in (FLASH_CR1, FLASH_CR2, FLASH_OPTCR):
-        assert board.mcu.read(register, 4, Master.AP0) & 1
+    for control in (FLASH_CR1, FLASH_CR2, FLASH_OPTCR):
+        assert board.mcu.read(control, 4, Master.AP0) & 1
 
 
 def test_a_write_protected_sector_is_named_by_its_flag(connect: Open) -> None:

@@ -95,7 +95,7 @@ class Core:
         self._processor = Processor(self._engine, self._nvic, self._scb)
         self._registers = Registers(self._engine, self._processor, self._scb)
         pend_systick = functools.partial(self._nvic.pend, ExceptionNumber.SYSTICK)
-        self._systick = SysTick(lambda: self.cycles, pend_systick)
+        self._systick = SysTick(lambda: self.cycles, pend_systick, self._reconsider)
         self._mpu = Mpu(name)
         self._fpb = Fpb(name, self._update_breakpoints)
         self._dwt = Dwt(name, self._clocked_cycles, self._sample_pc, self._update_watchpoints)
@@ -319,9 +319,14 @@ class Core:
         elif is_instruction:
             self._processor.hard_fault(scb_bits.DEBUGEVT)
 
-    def _on_attention(self) -> None:
+    def _reconsider(self) -> None:
+        """Go back to `run` behind the current instruction."""
         if self._executing:
             self._engine.stop_after_instruction()
+
+    def _on_attention(self) -> None:
+        if self._executing:
+            self._reconsider()
         elif self.sleep is Sleep.SLEEP:
             self.wake_if_pending()
 

@@ -44,6 +44,7 @@ _ALWAYS_ENABLED = sum(
         ExceptionNumber.SYSTICK,
     )
 )
+_PRIORITIZED = {*ExceptionNumber} | {*range(FIRST_IRQ, FIRST_IRQ + IRQ_LINES)}
 _DEBUGGER_MASKABLE = _ALL_IRQS | 1 << ExceptionNumber.PENDSV | 1 << ExceptionNumber.SYSTICK
 
 
@@ -194,14 +195,14 @@ class Nvic:
         registers.add(_IABR + offset, lambda: read(self.active))
 
     def _install_priorities(self, registers: RegisterMap, address: int, first: int) -> None:
-        numbers = range(first, min(first + 4, FIRST_IRQ + IRQ_LINES))
+        places = [(first + index, 8 * index) for index in range(4) if first + index in _PRIORITIZED]
 
         def read() -> int:
-            return sum(self._priorities[number] << 8 * index for index, number in enumerate(numbers))
+            return sum(self._priorities[number] << shift for number, shift in places)
 
         def write(value: int) -> None:
-            for index, number in enumerate(numbers):
-                self._priorities[number] = value >> 8 * index & PRIORITY_MASK
+            for number, shift in places:
+                self._priorities[number] = value >> shift & PRIORITY_MASK
             self.update()
 
         registers.add(address, read, write, merge=True)

@@ -28,11 +28,13 @@ class SysTick:
     Args:
         now: gives the current cycle.
         pend: makes the SysTick exception pending.
+        on_due: is called when `due` has been set anew.
     """
 
-    def __init__(self, now: Callable[[], int], pend: Callable[[], None]) -> None:
+    def __init__(self, now: Callable[[], int], pend: Callable[[], None], on_due: Callable[[], None]) -> None:
         self._now = now
         self._pend = pend
+        self._on_due = on_due
         self.reset()
 
     def reset(self) -> None:
@@ -92,6 +94,7 @@ class SysTick:
 
     def _set_due(self) -> None:
         self.due = self._zero if self._control & _TICKINT else NEVER
+        self._on_due()
 
     def _read_csr(self) -> int:
         self.fire()

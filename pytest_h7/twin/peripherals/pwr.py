@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_h7.twin.bus import Master
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.timeline import PS_PER_US
 
 if TYPE_CHECKING:
+    from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
 
 _SUPPLY = 0x3F

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_h7.twin.bus import Master
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
 
 if TYPE_CHECKING:
+    from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
 
 HSI_HZ = 64_000_000
@@ -131,7 +131,9 @@ class Rcc(Peripheral):
     def allocated(self, core: str, peripherals: frozenset[str]) -> bool:
         """Return whether a core has the clock of any of these peripherals or memories enabled."""
         values = self.banks[core]._values
-        return any(values[offset] & mask for name, (offset, mask, _) in self._enables.items() if name in peripherals)
+        return any(
+            values[offset] & mask for name, (offset, mask, _) in self._enables.items() if name in peripherals
+        )
 
     def gated(self, peripheral: str) -> bool:
         """Return whether a peripheral has no clock unless a core enables it."""

@@ -16,6 +16,7 @@ OUTPUT, PULSE_IRQ, RAISE_IRQ, LOWER_IRQ = 0x4000_0000, 0x4000_0004, 0x4000_0008,
 
 MODELS = {"cm7": "cortex-m7", "cm4": "cortex-m4"}
 
+
 class Chip:
     """The host of one core. What the core writes to OUTPUT is `output`; `calls` are the host's other callbacks."""
 
