@@ -70,6 +70,7 @@ class Console:
         Raises:
             WaitTimeout: it did not come in time; the message shows the last lines.
         """
+        __tracebackhide__ = True
         expression = re.compile(pattern, re.MULTILINE) if isinstance(pattern, str) else pattern
         deadline = self._clock.time() + timeout
         while True:

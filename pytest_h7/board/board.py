@@ -127,6 +127,7 @@ class Board:
         Raises:
             WaitTimeout: it did not become true in time.
         """
+        __tracebackhide__ = True
         deadline = self.time() + timeout
         while not predicate():
             if self.time() >= deadline:
@@ -187,6 +188,7 @@ class Board:
         Raises:
             BootContractBroken: a stage was not seen within `timeout` seconds of board time.
         """
+        __tracebackhide__ = True
         return follow_boot_contract(self, timeout)
 
     # -- flash ------------------------------------------------------------------------------------

@@ -55,12 +55,14 @@ def follow_boot_contract(board: Board, timeout: float) -> BootReport:
     Raises:
         BootContractBroken: a stage was not seen in time; the message names it, and what was.
     """
+    __tracebackhide__ = True
     deadline = board.time() + timeout
     board.reset(halt=True)
     times: dict[BootStage, float] = {}
     start = board.time()
 
     def await_stage(stage: BootStage, seen: Callable[[], bool]) -> None:
+        __tracebackhide__ = True
         try:
             board.wait_until(seen, max(deadline - board.time(), 0.0))
         except FirmwareError:

@@ -268,6 +268,7 @@ class Core:
 
     def wait_halted(self, timeout: float, what: str) -> None:
         """Wait until the core has halted; raise WaitTimeout otherwise (board time, seconds)."""
+        __tracebackhide__ = True
         deadline = self._clock.time() + timeout
         while self.state is not CoreState.HALTED:
             if self._clock.time() >= deadline:
@@ -291,6 +292,7 @@ class Core:
         Raises:
             WaitTimeout: it was not reached in time; the core runs on.
         """
+        __tracebackhide__ = True
         address = self.address_of(where)
         if self.state is CoreState.HALTED and self.pc == address:
             self.step()

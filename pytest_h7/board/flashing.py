@@ -67,7 +67,9 @@ def program(connection: Connection, images: list[Image]) -> FlashResult:
     from pyocd.flash.loader import MemoryLoader
 
     with translated_errors("program flash"):
-        loader = MemoryLoader(connection.session, chip_erase="sector", no_reset=True, smart_flash=False)
+        loader = MemoryLoader(
+            connection.session, progress=lambda _: None, chip_erase="sector", smart_flash=False
+        )
         for address, data in flash_content(images).items():
             loader.add_data(address, list(data))
         try:
