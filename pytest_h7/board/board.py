@@ -205,8 +205,6 @@ class Board:
         images = images_to_program(self._connection, pair, policy)
         if not images:
             return FlashResult((), 0)
-        self.reset(halt=True)
-        self.halt_reachable_cores()
         return program(self._connection, images)
 
     # -- order between tests ------------------------------------------------------------------------

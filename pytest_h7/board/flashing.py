@@ -58,7 +58,7 @@ def sectors_of(image: Image) -> set[int]:
 def program(connection: Connection, images: list[Image]) -> FlashResult:
     """Erase the sectors of `images` and program them; the other sectors keep their content.
 
-    Both cores must be halted or in reset, and are left halted.
+    The chip is reset for it and both cores are left halted.
 
     Raises:
         FlashError: erasing or programming failed, or flash does not hold the images afterwards.

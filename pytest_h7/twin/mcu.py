@@ -60,7 +60,10 @@ class Mcu:
     """
 
     def __init__(self, unique_id: bytes, hse_hz: int) -> None:
+        self.supplied = False
+        """Whether VDD is there: what a debug probe measures."""
         self.powered = False
+        """Whether the chip works: VDD and the core voltage are there."""
         self.nrst_asserted = False
         self.boot0 = False
         self.debug_stop_retroactive = True
@@ -321,7 +324,7 @@ class Mcu:
 
     def power_on(self) -> None:
         """Apply VDD: power-on reset, then both cores start as the option bytes say."""
-        self.powered = True
+        self.supplied = self.powered = True
         self.nrst_asserted = False
         self._stop_cores()
         self.pwr.power_on_reset()
@@ -332,7 +335,7 @@ class Mcu:
 
     def power_off(self) -> None:
         """Take VDD away: everything but flash is lost."""
-        self.powered = False
+        self.supplied = self.powered = False
         self._stop_cores()
         self._reset_peripherals()
         self.memories.lose_power()

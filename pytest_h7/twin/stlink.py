@@ -177,7 +177,7 @@ class VirtualStlink:
         return bytes((self._mode, 0))
 
     def _get_target_voltage(self, _command: bytes, _data: bytes) -> bytes:
-        return struct.pack("<II", _ADC_REFERENCE, _ADC_TARGET if self._mcu.powered else 0)
+        return struct.pack("<II", _ADC_REFERENCE, _ADC_TARGET if self._mcu.supplied else 0)
 
     def _get_board_identifiers(self, _command: bytes, _data: bytes) -> bytes:
         return _status(Status.OK) + self.board_id

@@ -36,8 +36,6 @@ def test_only_the_damaged_image_is_programmed(h7_board: Board, h7_flashed: Image
     # neighbour must not touch bank 1.
     from pytest_h7.board.flashing import program
 
-    h7_board.reset(halt=True)
-    h7_board.halt_reachable_cores()
     before = h7_board.cm7.read_bytes(0x0800_0000, 1024)
     result = program(h7_board.bench.connection, [h7_flashed.cm4])
     assert [image.core for image in result.programmed] == ["cm4"]

@@ -41,6 +41,7 @@ class FakeChip:
 
     def __init__(self) -> None:
         self.powered = True
+        self.supplied = True
         self.nrst_asserted = False
         self.clocked = {"cm7", "cm4"}
         self.cores = {"cm7": FakeCore("cm7", 0x411F_C271), "cm4": FakeCore("cm4", 0x410F_C241)}
