@@ -29,6 +29,7 @@ class Chip:
         self.output = ""
         self.calls: list[str] = []
         self.stores: list[tuple[int, int, int]] = []
+        self.on_store: Callable[[int, int, int], None] = lambda *store: self.stores.append(store)
         self.on_read: dict[int, Callable[[], int]] = {}
         self.on_write: dict[int, Callable[[int], None]] = {}
         self.core = Core(
@@ -59,7 +60,7 @@ class Chip:
             case _ if address in self.on_write:
                 self.on_write[address](value)
             case _ if FLASH <= address < FLASH + FLASH_SIZE:
-                self.stores.append((address, size, value))
+                self.on_store(address, size, value)
             case _:
                 raise BusFault(address)
 
