@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pytest_h7.session import BoardSession, session_key
+from pytest_h7.bench.interruption import uninterrupted
+from pytest_h7.errors import TargetAccessError
+from pytest_h7.markers import option_bytes
+from pytest_h7.session import BoardSession, session_key, uses_board_key
 
 if TYPE_CHECKING:
     from pytest_h7.bench.console import Console
@@ -15,6 +19,11 @@ if TYPE_CHECKING:
     from pytest_h7.board.board import Board
     from pytest_h7.board.core import Core
     from pytest_h7.board.images import ImagePair
+
+T = TypeVar("T")
+
+_CONSOLE_LATENCY = 0.01
+"""Seconds after which what has been sent has arrived; an assumption of what an ST-LINK and its driver hold."""
 
 
 @pytest.fixture(scope="session")
@@ -37,42 +46,88 @@ def h7_images(request: pytest.FixtureRequest) -> ImagePair:
 
 @pytest.fixture
 def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Iterator[Board]:
-    """The board, connected and clean: no breakpoints, no driven pins, DBGMCU as configured, no core halted."""
+    """The board, connected and clean: no breakpoints, no driven pins, DBGMCU as configured, no core halted.
+
+    What the test cost is recorded in its report: `h7_board_time_s`, seconds of board time, and
+    `h7_transfers`, commands to the probe.
+    """
+    values = option_bytes(request.node)
     board = _h7_session.board
-    board.images = None
-    board.clean()
-    values: dict[str, int] = {}
-    for marker in reversed(list(request.node.iter_markers("h7_option_bytes"))):
-        values.update(marker.kwargs)
-    before = board.option_bytes.read(*values) if values else {}
+    request.node.stash[uses_board_key] = True
+    _h7_session.leave_halted = False
+    # Symbols of the images are good for what is in flash already, too.
+    board.images = request.getfixturevalue("h7_images") if "h7_images" in request.fixturenames else None
+    with _recorded_cost(request.node, board):
+        board.bench.listen()
+        _clean(board)
+        with _option_bytes_in_force(board, values):
+            try:
+                yield board
+            finally:
+                board.bench.release_pins()
+
+
+@contextmanager
+def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
+    start, transfers = board.time(), board.bench.probe.transfers
     try:
-        board.option_bytes.set(**values)
-        yield board
+        yield
     finally:
-        board.bench.release_pins()
-        if before:
-            board.option_bytes.set(**before)
+        item.user_properties += [
+            ("h7_board_time_s", round(board.time() - start, 12)),
+            ("h7_transfers", board.bench.probe.transfers - transfers),
+        ]
+
+
+def _clean(board: Board) -> None:
+    """Bring the board into a known state, connected again if its power was away for a moment."""
+    try:
+        board.clean()
+    except TargetAccessError:
+        board.bench.probe.require_power()
+        board.bench.connection.reconnect()
+        board.clean()
+
+
+@contextmanager
+def _option_bytes_in_force(board: Board, values: Mapping[str, int]) -> Iterator[None]:
+    if not values:
+        yield
+        return
+    before = _while_reachable(board, lambda: board.option_bytes.read(*values))
+    try:
+        _while_reachable(board, lambda: board.option_bytes.set(**values))
+        yield
+    finally:
+        _while_reachable(board, lambda: board.option_bytes.set(**before))
+
+
+def _while_reachable(board: Board, action: Callable[[], T]) -> T:
+    """Do something again with the CM7 halted if the chip was asleep."""
+    try:
+        return action()
+    except TargetAccessError:
+        board.reset(halt=True)
+        return action()
 
 
 @pytest.fixture
 def h7_console(h7_board: Board) -> Console:
     """The serial console: `expect(pattern, timeout)`, `write`, `lines`, `log`, from the start of this test."""
-    console = h7_board.bench.console
-    console.clear()
-    return console
+    return h7_board.bench.console
 
 
 @pytest.fixture
 def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: ImagePair) -> ImagePair:
     """The images, proven to be in flash (programmed where it differs, read back); board reset and running."""
-    console = None
-    if "h7_console" in request.fixturenames:
-        # Open before the reset, or the first lines would be lost.
-        console = request.getfixturevalue("h7_console")
     h7_board.flash(h7_images, request.config.stash[session_key].settings.flash)
-    if console is not None:
-        console.clear()
-    h7_board.reset()
+    bench = h7_board.bench
+    with uninterrupted():
+        # In reset the firmware is silent, so that the console begins with its first words.
+        bench.connection.hold_in_reset()
+        bench.clock.sleep(_CONSOLE_LATENCY)
+        bench.listen()
+        h7_board.reset()
     return h7_images
 
 

@@ -1,6 +1,7 @@
 """The ``--h7-*`` options: each also an ini key ``h7_*`` and an environment variable ``H7_*``.
 
-The command line wins over the environment, the environment over the ini file.
+The command line wins over the environment, the environment over the ini file. A relative path in an ini file
+is meant from that file, another one from where pytest was started.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ class _Option:
     convert: Callable[[str], Any]
     metavar: str
     help: str
+    is_path: bool = False
 
     @property
     def flag(self) -> str:
@@ -54,6 +57,18 @@ def _frequency(text: str) -> int:
     return value
 
 
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be empty")
+    return text
+
+
+def _probe(text: str) -> str:
+    if text == "twin:":
+        raise ValueError("a virtual board without a name is 'twin', one with a name 'twin:NAME'")
+    return _text(text)
+
+
 def _stimulus(text: str) -> str:
     if text in ("twin", "swier", "drive") or _PIN.fullmatch(text):
         return text
@@ -63,25 +78,27 @@ def _stimulus(text: str) -> str:
 _OPTIONS = (
     _Option(
         "probe",
-        str,
+        _probe,
         "PROBE",
         "the board: the probe's serial number or a unique part of it, 'twin' for a virtual board as it leaves "
         "the factory, or 'twin:NAME' for one that keeps its flash (default: twin)",
     ),
     _Option(
         "cm7_image",
-        str,
+        _text,
         "FILE",
         "firmware of the CM7: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
+        is_path=True,
     ),
     _Option(
         "cm4_image",
-        str,
+        _text,
         "FILE",
         "firmware of the CM4: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
+        is_path=True,
     ),
     _Option(
-        "console", str, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"
+        "console", _text, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"
     ),
     _Option("connect", *_choice(ConnectMode), "how to connect (default: under-reset)"),
     _Option("frequency", _frequency, "HZ", "SWCLK in Hz (default: 8000000)"),
@@ -128,20 +145,25 @@ def read_settings(config: pytest.Config) -> Settings:
         found = _raw_value(config, option)
         if found is None:
             continue
-        source, text = found
+        source, text, folder = found
         try:
-            values[option.name] = option.convert(text)
+            value = option.convert(text)
+            values[option.name] = str(folder / value) if option.is_path else value
         except ValueError as error:
             raise pytest.UsageError(f"{source}: {error}") from None
     return Settings(**values)
 
 
-def _raw_value(config: pytest.Config, option: _Option) -> tuple[str, str] | None:
+def _raw_value(config: pytest.Config, option: _Option) -> tuple[str, str, Path] | None:
+    """Return where a value was given, what it is, and the folder that relative paths are meant from."""
+    here = config.invocation_params.dir
     value = config.getoption(f"h7_{option.name}")
     if value is not None:
-        return option.flag, str(value)
+        return option.flag, str(value), here
     variable = f"H7_{option.name.upper()}"
     if os.environ.get(variable):
-        return variable, os.environ[variable]
+        return f"environment variable {variable}", os.environ[variable], here
     value = config.getini(f"h7_{option.name}")
-    return (f"ini key h7_{option.name}", str(value)) if value else None
+    if value:
+        return f"ini key h7_{option.name}", str(value), config.inipath.parent if config.inipath else here
+    return None

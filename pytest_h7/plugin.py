@@ -5,11 +5,13 @@ A run that uses no ``h7_*`` fixture imports neither pyOCD nor the virtual board,
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_h7.bench.interruption import make_patient
 from pytest_h7.errors import H7Error
 from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
     _h7_session,
@@ -21,20 +23,15 @@ from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their 
     h7_images,
     h7_probe,
 )
+from pytest_h7.markers import MARKERS
 from pytest_h7.options import add_options, read_settings
-from pytest_h7.session import BoardSession, session_key
+from pytest_h7.session import BoardSession, session_key, uses_board_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-MARKERS = (
-    "h7_images(cm7=None, cm4=None): firmware for this test: paths of ELF, HEX or BIN@ADDRESS files.",
-    "h7_hardware: needs a real board; skipped on the virtual one.",
-    "h7_virtual: needs the virtual board; skipped on a real one.",
-    "h7_option_bytes(**values): option bytes for this test, such as BCM4=0; put back after it.",
-    "h7_requires(*services): skipped where the bench lacks one of: power, loopback, pin.",
-)
+_WORKER_HEADER = "h7_header"
+_worker_headers_key = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,23 +44,64 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[session_key] = BoardSession(read_settings(config))
+    config.stash[_worker_headers_key] = []
 
 
-def pytest_report_collectionfinish(
-    config: pytest.Config, start_path: Path, items: Sequence[pytest.Item]
-) -> list[str]:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of the board."""
+    session = config.stash.get(session_key, None)
+    if session is not None:
+        session.close()
+
+
+# -- header -----------------------------------------------------------------------------------------
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Connect, if some test needs the board, and show what is connected."""
-    del start_path
-    if config.option.collectonly or not any(_uses_board(item) for item in items):
+    if not _will_run_tests(config) or not any(_uses_board(item) for item in items):
         return []
     try:
-        return config.stash[session_key].header()
+        return config.stash[session_key].header(items)
     except H7Error as error:
         raise pytest.UsageError(str(error)) from None
 
 
+def _will_run_tests(config: pytest.Config) -> bool:
+    only_shows = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+    return not any(getattr(config.option, name, False) for name in only_shows)
+
+
 def _uses_board(item: pytest.Item) -> bool:
     return "_h7_session" in getattr(item, "fixturenames", ())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of pytest-xdist, tell the one that reports what was connected here."""
+    output = getattr(session.config, "workeroutput", None)
+    h7_session = session.config.stash[session_key]
+    if output is not None and h7_session.is_open:
+        try:
+            output[_WORKER_HEADER] = h7_session.header(session.items)
+        except H7Error as error:
+            output[_WORKER_HEADER] = [f"h7: {error}"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process of pytest-xdist tells."""
+    for line in getattr(node, "workeroutput", {}).get(_WORKER_HEADER, ()):
+        node.config.stash[_worker_headers_key].append(f"{node.gateway.id} {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what was connected to the processes of pytest-xdist."""
+    lines = config.stash[_worker_headers_key]
+    for line in sorted(lines):
+        terminalreporter.write_line(line)
+
+
+# -- tests ------------------------------------------------------------------------------------------
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -73,22 +111,44 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer() -> Generator[None, object, object]:
+    """Have pytest-timeout strike between two commands to the board, never within one."""
+    result = yield
+    make_patient(signal.SIGALRM)
+    return result
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the board's state to the report of a failure."""
-    report = yield
+    """Report our errors in short, and add the board's state to the report of a failure."""
     session = item.config.stash[session_key]
-    if report.failed and call.excinfo is not None and session.is_open and _uses_board(item):
-        from pytest_h7.report import describe_failure
+    has_board = session.is_open and (
+        uses_board_key in item.stash or (call.when == "call" and _uses_board(item))
+    )
+    excinfo = call.excinfo
+    if excinfo is None or not (has_board or isinstance(excinfo.value, H7Error)):
+        return (yield)
+    from pytest_h7.report import describe_failure, is_timeout
+    from pytest_h7.tracebacks import passes_through_tests, shortened
 
-        describe_failure(item, report, call.excinfo, session.board)
+    if (isinstance(excinfo.value, H7Error) or is_timeout(excinfo.value)) and not item.config.option.fulltrace:
+        with shortened(excinfo):
+            report = yield
+        if report.failed and call.when != "call" and not passes_through_tests(item, excinfo):
+            report.longrepr = excinfo.getrepr(style="value", chain=False)
+    else:
+        report = yield
+    if report.failed and has_board:
+        _stop_timer(item)
+        session.leave_halted |= is_timeout(excinfo.value)
+        describe_failure(item, report, excinfo, session.board)
     return report
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the board."""
-    session = config.stash.get(session_key, None)
-    if session is not None:
-        session.close()
+def _stop_timer(item: pytest.Item) -> None:
+    """A time-out that strikes outside of a test's code would end the run."""
+    if item.config.pluginmanager.has_plugin("timeout"):
+        item.ihook.pytest_timeout_cancel_timer(item=item)

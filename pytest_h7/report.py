@@ -1,4 +1,4 @@
-"""What the report of a failed test says: class of the failure, both cores, domains, console."""
+"""What the report of a failed test says about the board: class of the failure, both cores, domains, console."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_h7.board.core import REPORTED_REGISTERS, CoreState
-from pytest_h7.errors import FirmwareError, H7Error, InfrastructureError
+from pytest_h7.errors import FirmwareError, InfrastructureError
 
 if TYPE_CHECKING:
     from pytest_h7.board.board import Board, CoreSnapshot, Snapshot
@@ -25,17 +25,27 @@ def describe_failure(
     Both cores are halted for it and go on afterwards; after a time-out they stay halted, so that the board
     can be looked at where it hung.
     """
-    lines = [f"failure class: {failure_class(excinfo.value)}"]
-    try:
-        lines += describe_board(board, stay_halted=is_timeout(excinfo.value))
-    except H7Error as error:
-        lines.append(f"the board's state could not be read: {error}")
-    text = "\n".join(lines)
+    error = excinfo.value
+    text = "\n".join(_describe(error, board))
     report.sections.append((SECTION, text))
     if item.config.pluginmanager.has_plugin("allure_listener"):
         import allure
 
         allure.attach(text, name=SECTION, attachment_type=allure.attachment_type.TEXT)
+
+
+def _describe(error: BaseException, board: Board) -> list[str]:
+    try:
+        board.bench.probe.require_power()
+    except InfrastructureError as trouble:
+        # Whatever the test has stumbled over, this is the reason.
+        return ["failure class: infrastructure", str(trouble)]
+    lines = [f"failure class: {failure_class(error)}"]
+    try:
+        return lines + describe_board(board, stay_halted=is_timeout(error))
+    except Exception as trouble:
+        # An error in here would end the run, and hide the test's own.
+        return [*lines, f"The board's state could not be read: {trouble}"]
 
 
 def failure_class(error: BaseException) -> str:
@@ -53,7 +63,11 @@ def is_timeout(error: BaseException) -> bool:
 
 
 def describe_board(board: Board, *, stay_halted: bool) -> list[str]:
-    """Return the state of the board as lines of text."""
+    """Return the state of the board as lines of text.
+
+    Raises:
+        H7Error: the board does not answer.
+    """
     before = {core.name: core.state for core in board.cores}
     running = [core for core in board.cores if before[core.name] in (CoreState.RUNNING, CoreState.SLEEPING)]
     for core in running:
@@ -70,6 +84,8 @@ def describe_board(board: Board, *, stay_halted: bool) -> list[str]:
     lines.append(_domain_line(snapshot))
     if snapshot.cores["cm4"].state is CoreState.UNREACHABLE:
         lines.append(f"AP3: {board.ap[3].explain()}")
+    if stay_halted and running:
+        lines.append(f"{' and '.join(core.name for core in running)} stay halted there")
     return lines + _console_lines(board)
 
 
@@ -94,11 +110,8 @@ def _domain_line(snapshot: Snapshot) -> str:
 
 
 def _console_lines(board: Board) -> list[str]:
-    console = board.bench.open_console
-    if console is None:
-        return []
     try:
-        lines = console.log.splitlines()[-_CONSOLE_LINES:]
+        lines = board.bench.heard().splitlines()[-_CONSOLE_LINES:]
     except InfrastructureError as error:
         return [f"console: {error}"]
     return ["console:", *(f"  {line}" for line in lines)] if lines else ["console: silent"]

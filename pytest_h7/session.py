@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_h7.bench.interruption import make_impatient, make_patient, uninterrupted
+from pytest_h7.errors import H7Error, ImageError
+from pytest_h7.markers import image_paths, required_services
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_h7.bench.bench import Bench
     from pytest_h7.bench.settings import Settings
     from pytest_h7.board.board import Board
-    from pytest_h7.board.images import ImagePair
-
-_SERVICES = ("power", "loopback", "pin")
-_SHOWN_OPTION_BYTES = ("BCM7", "BCM4", "BOOT_CM7_ADD0", "BOOT_CM4_ADD0", "RDP")
-_IDCODE_AP2 = 0xE00E_1000
-_REVISIONS = {0x1001: "Z", 0x1003: "Y", 0x2001: "X", 0x2003: "V"}
+    from pytest_h7.board.images import Image, ImagePair
 
 
 class BoardSession:
-    """What the tests of a run share: settings, bench and board."""
+    """What the tests of a run share: settings, bench and board.
+
+    Attributes:
+        settings: What the user asked for.
+        leave_halted: Whether cores that are halted at the end stay so, because a test has timed out there.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.leave_halted = False
         self._bench: Bench | None = None
         self._board: Board | None = None
+        self._failure: H7Error | None = None
+        self._images: dict[tuple[str, str | None], Image] = {}
 
     @property
     def is_open(self) -> bool:
@@ -38,97 +47,124 @@ class BoardSession:
         """The board, connected now if it was not.
 
         Raises:
-            H7Error: it cannot be connected.
+            H7Error: it cannot be connected; after one attempt that has failed there is no other.
         """
+        if self._failure is not None:
+            raise type(self._failure)(*self._failure.args)
         if self._board is None:
-            from pytest_h7.bench.bench import Bench
-            from pytest_h7.board.board import Board
-
-            self._bench = Bench(self.settings)
-            self._board = Board(self._bench)
+            with uninterrupted():
+                try:
+                    self._board = self._open()
+                except H7Error as error:
+                    self._failure = error
+                    raise
+            make_patient(signal.SIGINT)
         return self._board
+
+    def _open(self) -> Board:
+        from pytest_h7.bench.bench import Bench
+        from pytest_h7.board.board import Board
+
+        self._bench = Bench(self.settings)
+        return Board(self._bench)
 
     def close(self) -> None:
         """Disconnect."""
         if self._bench is not None:
-            self._bench.close()
+            self._bench.close(resume=not self.leave_halted)
             self._bench = self._board = None
+            make_impatient(signal.SIGINT)
 
     def images(self, item: pytest.Item) -> ImagePair:
         """Return the images for a test: those of its marker, else those of the options.
 
         Raises:
             ImageError: one is missing or does not fit.
+            H7Error: the marker is not used as it must be.
         """
-        paths = {"cm7": self.settings.cm7_image, "cm4": self.settings.cm4_image}
-        marker = item.get_closest_marker("h7_images")
-        if marker is not None:
-            if marker.args or not set(marker.kwargs) <= set(paths):
-                raise pytest.UsageError("the marker h7_images takes cm7= and cm4=, by name")
-            for core, path in marker.kwargs.items():
-                if path is not None:
-                    paths[core] = _resolve(item, str(path))
-        return _load_pair(paths["cm7"], paths["cm4"])
+        from pytest_h7.board.images import ImagePair
 
-    def header(self) -> list[str]:
-        """Return the lines that tell what is connected.
+        marked = image_paths(item)
+        cm7, cm4 = (
+            self._image(core, _resolve(item, marked[core]) if core in marked else self._path(core))
+            for core in ("cm7", "cm4")
+        )
+        return ImagePair(cm7, cm4)
+
+    def _path(self, core: str) -> str | None:
+        return self.settings.cm7_image if core == "cm7" else self.settings.cm4_image
+
+    def _image(self, core: str, path: str | None) -> Image:
+        """Load an image, once in a run; None stands for the reference firmware."""
+        from pytest_h7.board.images import Image, reference_image
+
+        if (core, path) not in self._images:
+            self._images[core, path] = Image(core, reference_image(core) if path is None else path)
+        return self._images[core, path]
+
+    def header(self, items: Iterable[pytest.Item]) -> list[str]:
+        """Return the lines that tell what is connected, and what will be flashed unless a test says otherwise.
 
         Raises:
-            H7Error: the board cannot be connected, or an image is unusable.
+            H7Error: the board cannot be connected, or an image that a test needs is unusable.
         """
-        pair = _load_pair(self.settings.cm7_image, self.settings.cm4_image)
-        board = self.board
-        probe = board.bench.probe
-        voltage = f"{probe.voltage:.2f} V" if probe.voltage is not None else "voltage unknown"
-        kind = "virtual board" if board.bench.is_virtual else "board"
-        idcode = board.ap[2].read_u32(_IDCODE_AP2)
-        revision = _REVISIONS.get(idcode >> 16, f"0x{idcode >> 16:04X}")
-        options = board.option_bytes.read(*_SHOWN_OPTION_BYTES)
-        shown = " ".join(
-            f"{name}={value if value < 2 else format(value, '#06x' if 'ADD' in name else '#04x')}"
-            for name, value in options.items()
-        )
-        return [
-            f"h7: {kind} {probe.serial}, {probe.product} {probe.firmware}, target {voltage}, "
-            f"chip 0x{idcode & 0xFFF:03X} revision {revision}",
-            "h7: "
-            + ", ".join(f"{image.core} {image.path.name} (sha256 {image.sha256[:12]})" for image in pair),
-            f"h7: {shown}",
-        ]
+        from pytest_h7.header import describe_connection, describe_image
+
+        needed = _cores_without_marker(items)
+        lines = []
+        for core in ("cm7", "cm4"):
+            path = self._path(core)
+            try:
+                lines.append(describe_image(self._image(core, path)))
+            except ImageError:
+                if core in needed or path is not None:
+                    raise
+        first, *others = describe_connection(self.board)
+        return [f"h7: {line}" for line in (first, ", ".join(lines) or "no images", *others)]
 
     def why_skip(self, item: pytest.Item) -> str | None:
-        """Return why a test cannot run on the selected board, None if it can."""
-        from pytest_h7.bench.probes import is_twin
+        """Return why a test cannot run on the selected board, None if it can.
 
-        virtual = is_twin(self.settings.probe)
-        if virtual and item.get_closest_marker("h7_hardware"):
-            return "needs a real board (--h7-probe=<serial>)"
-        if not virtual and item.get_closest_marker("h7_virtual"):
+        Raises:
+            H7Error: a marker is not used as it must be, or the board cannot be connected.
+        """
+        names = {marker.name for marker in item.iter_markers()}
+        if "h7_hardware" in names and self._is_virtual():
+            return "needs a real board (--h7-probe=SERIAL)"
+        if "h7_virtual" in names and not self._is_virtual():
             return "needs the virtual board (--h7-probe=twin)"
-        for marker in item.iter_markers("h7_requires"):
-            for service in marker.args:
-                if service not in _SERVICES:
-                    raise pytest.UsageError(
-                        f"{item.nodeid}: no bench has {service!r}; h7_requires takes {', '.join(_SERVICES)}"
-                    )
-                if not self.board.bench.has(service):
-                    return f"this bench has no {service}"
+        for service in required_services(item) if "h7_requires" in names else ():
+            if not self.board.bench.has(service):
+                return f"this bench has no {service}"
         return None
+
+    def _is_virtual(self) -> bool:
+        """A probe given by its serial number can be that of a virtual board, too."""
+        return self.settings.is_twin or self.board.bench.is_virtual
+
+
+def _cores_without_marker(items: Iterable[pytest.Item]) -> set[str]:
+    """Return the cores of which some test needs the image of the options."""
+    needed = set()
+    for item in items:
+        if "h7_images" in getattr(item, "fixturenames", ()):
+            marked = {core for marker in item.iter_markers("h7_images") for core in marker.kwargs}
+            needed |= {"cm7", "cm4"} - marked
+    return needed
 
 
 def _resolve(item: pytest.Item, path: str) -> str:
     """A relative path is meant from the test's file, else from the root of the run."""
-    beside = item.path.parent / path
-    return str(
-        beside if Path(str(beside).rpartition("@")[0] or beside).exists() else item.config.rootpath / path
-    )
+    beside, from_root = item.path.parent / path, item.config.rootpath / path
+    return str(from_root if _is_there(from_root) and not _is_there(beside) else beside)
 
 
-@lru_cache(maxsize=32)
-def _load_pair(cm7: str | None, cm4: str | None) -> ImagePair:
-    from pytest_h7.board.images import load_pair
-
-    return load_pair(cm7, cm4)
+def _is_there(path: Path) -> bool:
+    return path.is_file() or Path(str(path).rpartition("@")[0]).is_file()
 
 
 session_key = pytest.StashKey[BoardSession]()
+"""Where the run's session is kept in the stash of the configuration."""
+
+uses_board_key = pytest.StashKey[bool]()
+"""Set in the stash of a test that has the board, however it got it."""

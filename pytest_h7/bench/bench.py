@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.console import Console, find_console
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.probes import abandon, board_behind, find_probe, open_connection
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
-from pytest_h7.errors import H7Error
+from pytest_h7.errors import ConsoleUnavailable, H7Error
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
@@ -38,6 +39,7 @@ class Bench:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._console: Console | None = None
+        self._silence: str | None = None
         driver = find_probe(settings.probe)
         board = board_behind(driver)
         self._virtual_board = board
@@ -70,7 +72,12 @@ class Bench:
             return SoftwareTrigger(self.connection)
         if wanted == "drive":
             return DebuggerDrive(self.connection)
-        return Loopback(self.connection, wanted.removeprefix("loopback:"))
+        driver = wanted.removeprefix("loopback:")
+        if board is None:
+            return Loopback(self.connection, driver)
+        from pytest_h7.bench.virtual import TwinLoopback
+
+        return TwinLoopback(board, self.connection, driver)
 
     @property
     def is_virtual(self) -> bool:
@@ -98,12 +105,29 @@ class Bench:
         """
         if self._console is None:
             self._console = Console(self._console_port(), self.clock)
+            self._silence = None
         return self._console
 
-    @property
-    def open_console(self) -> Console | None:
-        """The console if a test has opened it."""
-        return self._console
+    def listen(self) -> None:
+        """Have the console, if there is one, receive from now on what the board says."""
+        if self._silence is not None:
+            return
+        try:
+            self.console.clear()
+        except ConsoleUnavailable as error:
+            self._close_console()
+            self._silence = str(error)
+
+    def heard(self) -> str:
+        """Return what the board has said since `listen`; raise ConsoleUnavailable if nobody listened."""
+        if self._silence is not None:
+            raise ConsoleUnavailable(self._silence)
+        return self.console.log
+
+    def _close_console(self) -> None:
+        if self._console is not None:
+            self._console.close()
+            self._console = None
 
     def _console_port(self) -> str:
         if self.settings.console is not None:
@@ -120,8 +144,11 @@ class Bench:
         """Let go of every pin that a test drives."""
         self.stimulus.release_all()
 
-    def close(self) -> None:
-        """Let go of probe and console; the cores run on."""
-        if self._console is not None:
-            self._console.close()
-        abandon(self.connection.session)
+    def close(self, *, resume: bool = True) -> None:
+        """Let go of probe and console; without `resume`, halted cores stay halted."""
+        with uninterrupted():
+            self.connection.session.options["resume_on_disconnect"] = resume
+            try:
+                self._close_console()
+            finally:
+                abandon(self.connection.session)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import peripheral
@@ -25,7 +26,7 @@ _DBGMCU_CR = DBGMCU_AP2_ADDRESS + peripheral("DBGMCU").registers["CR"].offset
 
 @contextmanager
 def translated_errors(doing: str) -> Iterator[None]:
-    """Turn pyOCD's and the USB library's exceptions into ours.
+    """Turn pyOCD's and the USB library's exceptions into ours; let time-outs wait for the end.
 
     Args:
         doing: What was tried, to follow "could not": ``"read 0x58024400 through AP1"``.
@@ -37,28 +38,29 @@ def translated_errors(doing: str) -> Iterator[None]:
     import usb.core
     from pyocd.core import exceptions
 
-    try:
-        yield
-    except H7Error:
-        raise
-    except exceptions.TransferTimeoutError as error:
-        raise TargetAccessError(f"Could not {doing}: the bus did not answer (WAIT).") from error
-    except exceptions.TransferFaultError as error:
-        raise TargetAccessError(f"Could not {doing}: the access faulted.") from error
-    except exceptions.TransferError as error:
-        raise TargetAccessError(f"Could not {doing}: {error or 'transfer error'}.") from error
-    except usb.core.USBError as error:
-        raise InfrastructureError(
-            f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
-            "is it still plugged in, and used by nothing else?"
-        ) from error
-    except exceptions.ProbeError as error:
-        raise InfrastructureError(
-            f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
-            "is the board powered and connected?"
-        ) from error
-    except exceptions.Error as error:
-        raise TargetAccessError(f"Could not {doing}: {error}.") from error
+    with uninterrupted():
+        try:
+            yield
+        except H7Error:
+            raise
+        except exceptions.TransferTimeoutError as error:
+            raise TargetAccessError(f"Could not {doing}: the bus did not answer (WAIT).") from error
+        except exceptions.TransferFaultError as error:
+            raise TargetAccessError(f"Could not {doing}: the access faulted.") from error
+        except exceptions.TransferError as error:
+            raise TargetAccessError(f"Could not {doing}: {error or 'transfer error'}.") from error
+        except usb.core.USBError as error:
+            raise InfrastructureError(
+                f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
+                "is it still plugged in, and used by nothing else?"
+            ) from error
+        except exceptions.ProbeError as error:
+            raise InfrastructureError(
+                f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
+                "is the board powered and connected?"
+            ) from error
+        except exceptions.Error as error:
+            raise TargetAccessError(f"Could not {doing}: {error}.") from error
 
 
 class Connection:
@@ -120,6 +122,11 @@ class Connection:
         wanted = debug_configuration(self.session.options.get("h7.low_power_debug"))
         if self.read_word(2, _DBGMCU_CR) != wanted:
             self.write_word(2, _DBGMCU_CR, wanted)
+
+    def hold_in_reset(self) -> None:
+        """Pull NRST low; the next reset releases it."""
+        with translated_errors("pull NRST low"):
+            self.target.dp.assert_reset(True, send_notifications=False)
 
     def reconnect(self) -> None:
         """Connect again after the chip was without power."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.errors import ConsoleUnavailable, WaitTimeout
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class Console:
 
         self.port = port
         self._clock = clock
-        self._pending = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._log = ""
         self._position = 0
         try:
@@ -39,15 +43,23 @@ class Console:
                 "program, or the wrong one? Choose with --h7-console=PORT."
             ) from error
 
-    def _receive(self) -> None:
+    @contextmanager
+    def _open_port(self) -> Iterator[Any]:
         import serial
 
-        try:
-            waiting = self._serial.in_waiting
-            data = self._serial.read(waiting) if waiting else b""
-        except (serial.SerialException, OSError) as error:
-            raise ConsoleUnavailable(f"The console port {self.port} is gone ({_reason(error)}).") from error
-        self._log += data.decode("utf-8", errors="backslashreplace")
+        with uninterrupted():
+            try:
+                yield self._serial
+            except (serial.SerialException, OSError) as error:
+                raise ConsoleUnavailable(
+                    f"The console port {self.port} is gone ({_reason(error)}): is its cable still plugged in?"
+                ) from error
+
+    def _receive(self) -> None:
+        with self._open_port() as port:
+            waiting = port.in_waiting
+            if waiting:
+                self._log += self._decoder.decode(port.read(waiting))
 
     @property
     def log(self) -> str:
@@ -92,8 +104,9 @@ class Console:
         return "its last lines:\n" + "\n".join(f"  {line}" for line in lines)
 
     def write(self, text: str) -> None:
-        """Send text to the board."""
-        self._serial.write(text.encode())
+        """Send text to the board; raise ConsoleUnavailable if the port is gone."""
+        with self._open_port() as port:
+            port.write(text.encode())
 
     def clear(self) -> None:
         """Forget what has been received, so that a test sees only its own lines."""

@@ -9,30 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import Connection, translated_errors
-from pytest_h7.errors import InfrastructureError, ProbeNotFound
+from pytest_h7.bench.settings import twin_name
+from pytest_h7.errors import H7Error, InfrastructureError, ProbeNotFound
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.twin.board import VirtualBoard
 
 TARGET = "stm32h755xx"
-_TWIN = "twin"
 _MINIMUM_VOLTAGE = 1.6
 """Below this a target counts as unpowered: the STM32H755 needs at least 1.62 V (its data sheet)."""
 
 _NRST_PULSE = 0.01
 """Seconds of NRST low; the chip needs 350 ns (its data sheet), a board's capacitor and supervisor more."""
-
-
-def twin_name(selection: str) -> str | None:
-    """Return the name in ``twin:NAME``, an empty one for ``twin``, None if it is another selection."""
-    kind, colon, name = selection.partition(":")
-    return name if kind == _TWIN and (name or not colon) else None
-
-
-def is_twin(selection: str) -> bool:
-    """Return whether a selection means the virtual board."""
-    return twin_name(selection) is not None
 
 
 class Probe:
@@ -63,10 +52,26 @@ class Probe:
 
     @property
     def voltage(self) -> float | None:
-        """Voltage of the target in volts as measured when the probe was opened, None where it cannot."""
+        """Voltage of the target in volts as measured last, None where the probe cannot."""
         link = getattr(self.driver, "_link", None)
         value: float | None = getattr(link, "target_voltage", None)
         return value
+
+    def require_power(self) -> None:
+        """Measure the voltage of the board again, where the probe can.
+
+        Raises:
+            InfrastructureError: the board has no power, or the probe does not answer.
+        """
+        measure = getattr(getattr(self.driver, "_link", None), "get_target_voltage", None)
+        if measure is not None:
+            with translated_errors(f"measure the voltage at probe {self.serial}"):
+                measure()
+        if self.voltage is not None and self.voltage < _MINIMUM_VOLTAGE:
+            raise InfrastructureError(
+                f"The board at probe {self.serial} has no power: the probe measures {self.voltage:.2f} V; "
+                "plug in its supply and check the power jumper."
+            )
 
     @property
     def is_virtual(self) -> bool:
@@ -105,6 +110,15 @@ def find_probe(selection: str) -> Any:
     if name is not None:
         return _virtual_probe(name)
     probes = connected_probes()
+    chosen = None
+    try:
+        chosen = _choose(probes, selection)
+    finally:
+        _let_go_of_others(probes, chosen)
+    return chosen
+
+
+def _choose(probes: list[Any], selection: str) -> Any:
     matching = [probe for probe in probes if selection.lower() in probe.unique_id.lower()]
     exact = [probe for probe in matching if probe.unique_id.lower() == selection.lower()]
     if len(exact) == 1:
@@ -113,11 +127,21 @@ def find_probe(selection: str) -> Any:
         return matching[0]
     if matching:
         raise ProbeNotFound(
-            f"{len(matching)} probes match --h7-probe={selection}: {_listing(matching)}; "
-            "give enough of the serial number to choose one."
+            f"{len(matching)} probes have {selection!r} in their serial number: {_listing(matching)}; "
+            "give enough of it to choose one."
         )
     there = f"there are {_listing(probes)}" if probes else "no debug probe is connected"
     raise ProbeNotFound(f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin).")
+
+
+def _let_go_of_others(probes: list[Any], chosen: Any) -> None:
+    """Leave virtual boards to other processes that have only been listed."""
+    from pytest_h7.twin.board import give_up
+
+    for probe in probes:
+        board = board_behind(probe)
+        if board is not None and probe is not chosen and board.stlink.claimed_by is None:
+            give_up(board)
 
 
 def _listing(probes: list[Any]) -> str:
@@ -133,7 +157,9 @@ def _virtual_probe(name: str) -> Any:
     except BoardNameError as error:
         raise ProbeNotFound(str(error)) from None
     except BoardInUse as error:
-        raise InfrastructureError(str(error)) from None
+        raise InfrastructureError(
+            f"{str(error).rstrip('.')}: wait until it is free, or use another name."
+        ) from None
 
 
 def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]:
@@ -170,20 +196,14 @@ def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]
     try:
         with translated_errors(f"connect through probe {probe.serial}"):
             session.open()
-    except BaseException:
-        abandon(session)
-        _explain_unpowered(probe)
+    except BaseException as error:
+        try:
+            if isinstance(error, H7Error) and driver.is_open:
+                probe.require_power()
+        finally:
+            abandon(session)
         raise
     return Connection(session, counter), probe
-
-
-def _explain_unpowered(probe: Probe) -> None:
-    voltage = probe.voltage
-    if voltage is not None and voltage < _MINIMUM_VOLTAGE:
-        raise InfrastructureError(
-            f"The board at probe {probe.serial} has no power: the probe measures {voltage:.2f} V; "
-            "plug in its supply and check the power jumper."
-        ) from None
 
 
 def abandon(session: Any) -> None:
@@ -191,6 +211,7 @@ def abandon(session: Any) -> None:
     from pyocd.core import exceptions
 
     driver = session.probe
+    session.context_state.suppress_disconnect_error = True
     for release in (lambda: driver.assert_reset(False), session.close, driver.close, _usb_close(driver)):
         try:
             release()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+_TWIN = "twin"
+
 
 class ConnectMode(enum.Enum):
     """How the debugger connects."""
@@ -37,6 +39,12 @@ class TwinAp3(enum.Enum):
     WAIT = "wait"
 
 
+def twin_name(selection: str) -> str | None:
+    """Return the name in ``twin:NAME``, an empty one for ``twin``, None if it is another selection."""
+    kind, colon, name = selection.partition(":")
+    return name if kind == _TWIN and (name or not colon) else None
+
+
 @dataclass(frozen=True)
 class Settings:
     """Values of the options; see ``pytest --help`` for their meaning.
@@ -54,3 +62,8 @@ class Settings:
     flash: FlashPolicy = FlashPolicy.AUTO
     stimulus: str | None = None
     twin_ap3: TwinAp3 = TwinAp3.FAULT
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether `probe` is that of a virtual board by its name; one given by a serial number can be too."""
+        return twin_name(self.probe) is not None

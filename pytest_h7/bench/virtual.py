@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_pin_drive
-from pytest_h7.bench.stimulus import parse_pin
+from pytest_h7.bench.stimulus import Loopback, parse_pin
 
 if TYPE_CHECKING:
+    from pytest_h7.bench.connection import Connection
     from pytest_h7.twin.board import VirtualBoard
+
+_STEP = 0.005
+"""Board time in seconds after which a sleep can be interrupted: less than a second of simulation, always."""
 
 
 class TwinClock:
@@ -23,7 +28,12 @@ class TwinClock:
 
     def sleep(self, seconds: float) -> None:
         """Let the board run for a time."""
-        self._board.sleep(seconds)
+        steps = int(seconds / _STEP)
+        for _ in range(steps):
+            with uninterrupted():
+                self._board.sleep(_STEP)
+        with uninterrupted():
+            self._board.sleep(max(seconds - steps * _STEP, 0.0))
 
 
 class TwinPower:
@@ -34,7 +44,8 @@ class TwinPower:
 
     def cycle(self, seconds: float = 0.5) -> None:
         """Switch the supply off for a time in seconds, and on again."""
-        self._board.power_cycle(seconds)
+        with uninterrupted():
+            self._board.power_cycle(seconds)
 
 
 class TwinStimulus:
@@ -51,16 +62,52 @@ class TwinStimulus:
         """Hold a pin at a level."""
         port, number = parse_pin(pin)
         check_pin_drive(pin, self._gpio[port]["MODER"] >> 2 * number & 3)
-        self._driven.add(pin)
-        self._pins.drive(pin, high)
+        with uninterrupted():
+            self._driven.add(pin)
+            self._pins.drive(pin, high)
 
     def release(self, pin: str) -> None:
         """Let a pin go."""
         parse_pin(pin)
-        self._driven.discard(pin)
-        self._pins.release(pin)
+        with uninterrupted():
+            self._driven.discard(pin)
+            self._pins.release(pin)
 
     def release_all(self) -> None:
         """Let go of every pin that is driven."""
         for pin in sorted(self._driven):
             self.release(pin)
+
+
+class TwinLoopback(Loopback):
+    """A loop back with its wire: it joins the driving pin to the tested one.
+
+    On a board a wire is there all the time. This one follows the driving pin while a test drives.
+    """
+
+    def __init__(self, board: VirtualBoard, connection: Connection, driver: str) -> None:
+        super().__init__(connection, driver)
+        self._pins = board.mcu.pins
+        self._far_end: str | None = None
+        self._pins.watch(driver, self._follow)
+
+    def drive(self, pin: str, high: bool) -> None:
+        """Put the level on the wire."""
+        with uninterrupted():
+            if self._far_end not in (None, pin):
+                self.release_all()
+            self._far_end = pin
+            super().drive(pin, high)
+            self._follow(self._pins.level(self._driver))
+
+    def release_all(self) -> None:
+        """Let the driving pin go, and the wire with it."""
+        with uninterrupted():
+            super().release_all()
+            if self._far_end is not None:
+                self._pins.release(self._far_end)
+                self._far_end = None
+
+    def _follow(self, level: bool) -> None:
+        if self._far_end is not None:
+            self._pins.drive(self._far_end, level)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pytest_h7.bench.connection import translated_errors
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.board.access_port import AccessPort
 from pytest_h7.board.boot import BootReport, follow_boot_contract
 from pytest_h7.board.clocks import PeripheralClocks
@@ -179,8 +180,9 @@ class Board:
     def _cycle_power(self) -> None:
         if self.bench.power is None:
             raise H7Error("This bench cannot switch the board's power: mark the test h7_requires('power').")
-        self.bench.power.cycle()
-        self._connection.reconnect()
+        with uninterrupted():
+            self.bench.power.cycle()
+            self._connection.reconnect()
 
     def boot_contract(self, timeout: float = 1.0) -> BootReport:
         """Reset the board and watch both cores start; return when each stage was seen.
@@ -202,7 +204,12 @@ class Board:
             FlashError: it could not be done.
         """
         self.images = pair
-        images = images_to_program(self._connection, pair, policy)
+        try:
+            images = images_to_program(self._connection, pair, policy)
+        except TargetAccessError:
+            # AP0 reads nothing while the CM7 sleeps without a clock.
+            self.reset(halt=True)
+            images = images_to_program(self._connection, pair, policy)
         if not images:
             return FlashResult((), 0)
         return program(self._connection, images)
@@ -219,7 +226,7 @@ class Board:
         with translated_errors("clean up after the last test"):
             self._connection.clean()
         for core in self.cores:
-            if core.state is CoreState.HALTED:
+            if core.is_halted:
                 core.resume()
 
     def snapshot(self) -> Snapshot:

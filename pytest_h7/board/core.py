@@ -138,7 +138,7 @@ class Breakpoint:
     @property
     def is_hit(self) -> bool:
         """Whether the core is halted at it now."""
-        return self._core.state is CoreState.HALTED and self._core.pc == self.address
+        return self._core.is_halted and self._core.pc == self.address
 
     def wait(self, timeout: float = 1.0) -> None:
         """Wait until the core has halted at it; raise WaitTimeout otherwise (board time, seconds)."""
@@ -190,6 +190,12 @@ class Core:
             if _DHCSR.fields[flag].extract(status):
                 return state
         return CoreState.RUNNING
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the core is halted by the debugger now; one that cannot be reached is not."""
+        status = self._status()
+        return status is not None and bool(_DHCSR.fields["S_HALT"].extract(status))
 
     def _status(self) -> int | None:
         """Return DHCSR, None where the core's debug registers do not answer as they should."""
@@ -246,11 +252,9 @@ class Core:
 
     def resume(self) -> None:
         """Let the core run; does nothing when it runs already."""
-        if self.state not in (CoreState.HALTED, CoreState.LOCKUP):
-            self.state_or_raise("resume the core")
-            return
-        with self.control("resume the core") as driver:
-            driver.resume()
+        if self.state_or_raise("resume the core") in (CoreState.HALTED, CoreState.LOCKUP):
+            with self.control("resume the core") as driver:
+                driver.resume()
 
     def state_or_raise(self, doing: str) -> CoreState:
         """Return the state; raise CoreUnreachable where there is no reachable core."""
@@ -270,7 +274,7 @@ class Core:
         """Wait until the core has halted; raise WaitTimeout otherwise (board time, seconds)."""
         __tracebackhide__ = True
         deadline = self._clock.time() + timeout
-        while self.state is not CoreState.HALTED:
+        while not self.is_halted:
             if self._clock.time() >= deadline:
                 raise WaitTimeout(
                     f"{self.name} did not {what} within {timeout:g} s: it is {self.state.value}"
@@ -294,7 +298,7 @@ class Core:
         """
         __tracebackhide__ = True
         address = self.address_of(where)
-        if self.state is CoreState.HALTED and self.pc == address:
+        if self.is_halted and self.pc == address:
             self.step()
         with self.breakpoint(address):
             self.resume()

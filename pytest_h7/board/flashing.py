@@ -13,9 +13,10 @@ from pytest_h7.errors import FlashError
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
-    from pytest_h7.board.images import Image, ImagePair
+    from pytest_h7.board.images import Image, ImagePair, Segment
 
-_ALIGNMENT = 4
+_BRIDGED = 256
+"""Bytes between two segments that are read as well: they take less time than another command."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,26 @@ def differing_images(connection: Connection, pair: ImagePair) -> list[Image]:
 
 
 def _holds(connection: Connection, image: Image) -> bool:
-    return all(
-        _read(connection, segment.address, len(segment.data)) == segment.data for segment in image.segments
-    )
+    for segments in _neighbours(image):
+        start = segments[0].address & ~3
+        end = segments[-1].end + 3 & ~3
+        content = connection.read_bytes(0, start, end - start)
+        for segment in segments:
+            offset = segment.address - start
+            if content[offset : offset + len(segment.data)] != segment.data:
+                return False
+    return True
 
 
-def _read(connection: Connection, address: int, length: int) -> bytes:
-    """Read flash in whole words, which costs the fewest transfers."""
-    start = address - address % _ALIGNMENT
-    end = address + length + -(address + length) % _ALIGNMENT
-    return connection.read_bytes(0, start, end - start)[address - start : address - start + length]
+def _neighbours(image: Image) -> list[list[Segment]]:
+    """Group the segments that are read in one go, in whole words, which costs the fewest transfers."""
+    groups: list[list[Segment]] = []
+    for segment in sorted(image.segments, key=lambda segment: segment.address):
+        if groups and segment.address - groups[-1][-1].end <= _BRIDGED:
+            groups[-1].append(segment)
+        else:
+            groups.append([segment])
+    return groups
 
 
 def sectors_of(image: Image) -> set[int]:
@@ -92,6 +103,9 @@ def images_to_program(connection: Connection, pair: ImagePair, policy: FlashPoli
         return list(pair)
     differing = differing_images(connection, pair)
     if differing and policy is FlashPolicy.NEVER:
-        names = " and ".join(f"{image.core} is not {image.path.name}" for image in differing)
-        raise FlashError(f"With --h7-flash=never flash is left alone, but what it holds for {names}.")
+        names = " and ".join(f"{image.path.name} for the {image.core}" for image in differing)
+        raise FlashError(
+            f"Flash does not hold {names}, and --h7-flash=never leaves it alone: "
+            "program it, or use --h7-flash=auto."
+        )
     return differing

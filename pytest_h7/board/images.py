@@ -49,8 +49,9 @@ class Image:
     def __init__(self, core: str, path: str | Path) -> None:
         self.core = core
         name, at, address = str(path).rpartition("@")
-        self.path = Path(name if at else path)
-        self.segments = self._load(address if at else None)
+        has_address = at and Path(address).name == address  # else the "@" is in the name of a folder
+        self.path = Path(name if has_address else path)
+        self.segments = self._load(address if has_address else None)
         self._check()
 
     def __repr__(self) -> str:
@@ -101,11 +102,14 @@ class Image:
                     raise ImageError(
                         f"The {self.core} image {self.path} is not a linked program ({elf.header['e_type']})."
                     )
-                return tuple(
-                    Segment(segment["p_paddr"], segment.data())
-                    for segment in elf.iter_segments("PT_LOAD")
-                    if segment["p_filesz"]
-                )
+                segments = []
+                for segment in elf.iter_segments("PT_LOAD"):
+                    data = segment.data()
+                    if len(data) != segment["p_filesz"]:
+                        raise ELFError("it ends within a segment")
+                    if data:
+                        segments.append(Segment(segment["p_paddr"], data))
+                return tuple(segments)
         except (ELFError, ValueError, KeyError, AssertionError) as error:
             raise ImageError(f"The {self.core} image {self.path} is a damaged ELF file: {error}.") from error
 

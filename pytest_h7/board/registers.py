@@ -103,9 +103,17 @@ class PeripheralView:
 
     __slots__ = ("_registers", "_unit")
 
+    _registers: Registers
+    _unit: PeripheralMap
+
     def __init__(self, registers: Registers, unit: PeripheralMap) -> None:
-        self._registers = registers
-        self._unit = unit
+        object.__setattr__(self, "_registers", registers)
+        object.__setattr__(self, "_unit", unit)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"{self._unit.name}.{name} is no value: assign {self._unit.name}.{name}.value or a field"
+        )
 
     def __getattr__(self, name: str) -> RegisterView:
         if name.startswith("_"):
@@ -126,6 +134,8 @@ class PeripheralView:
 
 class Registers:
     """All peripherals as attributes, by the names of ST's CMSIS header."""
+
+    __slots__ = ("_clocks", "_connection")
 
     def __init__(self, connection: Connection, clocks: PeripheralClocks) -> None:
         self._connection = connection

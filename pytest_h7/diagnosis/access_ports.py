@@ -1,4 +1,4 @@
-"""Finds out why AP3 or AP0 does not give access to its core, from what the other ports can read.
+"""Finds out why AP3 or AP0 does not give access to its core, from what the other access ports can read.
 
 The rules are those of RM0399 chapters 7 and 9: a core's debug logic has the core's clock, which CSleep, CStop,
 DStandby, a boot hold and reset take away.
@@ -6,6 +6,7 @@ DStandby, a boot hold and reset take away.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
@@ -19,6 +20,55 @@ if TYPE_CHECKING:
 
 _RCC, _C1, _C2 = (peripheral(name).registers for name in ("RCC", "RCC_C1", "RCC_C2"))
 _PWR, _FLASH, _HSEM, _DBGMCU = (peripheral(name).registers for name in ("PWR", "FLASH", "HSEM", "DBGMCU"))
+_DBGMCU_CR_AP2 = DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A core, its domain, and how either can be looked at through the other core.
+
+    `allocations` are the enable registers, in the other core's bank, of what lies in the domain and keeps it
+    running.
+    """
+
+    domain: str
+    option: str
+    release: str
+    other_port: int
+    other_bank: str
+    allocations: tuple[str, ...]
+    held: Cause
+    asleep: Cause
+    allocated: Cause
+    standby: Cause
+
+
+_SIDES = {
+    "cm7": _Side(
+        domain="D1",
+        option="BCM7",
+        release="BOOT_C1",
+        other_port=3,
+        other_bank="RCC_C2",
+        allocations=("AHB3ENR", "APB3ENR"),
+        held=Cause.CM7_HELD_BY_OPTION_BYTES,
+        asleep=Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP,
+        allocated=Cause.CM7_IN_STOP_D1_ALLOCATED,
+        standby=Cause.D1_IN_STANDBY,
+    ),
+    "cm4": _Side(
+        domain="D2",
+        option="BCM4",
+        release="BOOT_C2",
+        other_port=0,
+        other_bank="RCC_C1",
+        allocations=("AHB1ENR", "AHB2ENR", "APB1LENR", "APB1HENR", "APB2ENR"),
+        held=Cause.CM4_HELD_BY_OPTION_BYTES,
+        asleep=Cause.CM4_IN_SLEEP_WITHOUT_DBGSLEEP,
+        allocated=Cause.CM4_IN_STOP_D2_ALLOCATED,
+        standby=Cause.D2_IN_STANDBY,
+    ),
+}
 
 
 class Evidence:
@@ -50,14 +100,25 @@ class Evidence:
         return values
 
     def option(self, name: str, apsel: int) -> int | None:
-        """Return an option byte of OPTSR and record it."""
+        """Return an option byte of OPTSR and record it; None through a port whose core has no clock either."""
         word = self.word(name, apsel, _FLASH["OPTSR_CUR"].address)
-        if word is None:
+        if not word:  # never zero on a chip that answers: RDP and the boot options are in it
+            self.items[name] = "no answer"
             return None
         option = OPTION_BYTES[name]
         value = (word & option.mask) >> option.lsb
         self.items[name] = value
         return value
+
+    def any_enabled(self, bank: str, registers: tuple[str, ...]) -> bool:
+        """Return whether one of these clock enable registers is not zero; record those."""
+        found = False
+        for name in registers:
+            word = self.word(f"{bank}_{name}", 1, peripheral(bank).registers[name].address)
+            if word:
+                self.items[f"{bank}_{name}"] = word
+                found = True
+        return found
 
 
 def explain_closed_core(connection: Connection, core: str, *, nrst_asserted: bool) -> Diagnosis:
@@ -79,45 +140,41 @@ def explain_closed_core(connection: Connection, core: str, *, nrst_asserted: boo
         return diagnosis([Cause.SYSTEM_STOP, Cause.BUS_DEAD] if device else [Cause.BUS_DEAD], evidence.items)
     for domain in ("D1", "D2"):
         evidence.items[f"RCC_CR.{domain}CKRDY"] = _RCC["CR"].fields[f"{domain}CKRDY"].extract(control)
-    if core == "cm7":
-        return diagnosis(_explain_cm7(evidence), evidence.items)
-    return diagnosis(_explain_cm4(evidence), evidence.items)
+    return diagnosis(_candidates(evidence, core), evidence.items)
 
 
-def _explain_cm7(evidence: Evidence) -> list[Cause]:
-    (released,) = evidence.fields("RCC", _RCC["GCR"], 1, "BOOT_C1")
-    bcm7 = evidence.option("BCM7", 3)
-    bcm4 = evidence.option("BCM4", 3)
-    if bcm7 == 0 and bcm4 == 1 and not released:
-        return [Cause.CM7_HELD_BY_OPTION_BYTES]
-    if not evidence.items["RCC_CR.D1CKRDY"]:
-        return [Cause.CM7_IN_STOP]
-    (keeps_clock,) = evidence.fields(
-        "DBGMCU", _DBGMCU["CR"], 2, "DBG_SLEEPD1", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
-    )
-    return [Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP] if keeps_clock == 0 else []
+def _candidates(evidence: Evidence, core: str) -> list[Cause]:
+    side = _SIDES[core]
+    (released,) = evidence.fields("RCC", _RCC["GCR"], 1, side.release)
+    option = evidence.option(side.option, side.other_port)
+    if option == 0 and not released:
+        return [side.held]
+    # Where the other core does not answer either, the option bytes cannot be read.
+    maybe_held = [side.held] if option is None and not released else []
+    if evidence.items[f"RCC_CR.{side.domain}CKRDY"]:
+        return _explain_running_domain(evidence, side) + maybe_held
+    both = not (evidence.items["RCC_CR.D1CKRDY"] or evidence.items["RCC_CR.D2CKRDY"])
+    return [Cause.SYSTEM_STOP] * both + _explain_stopped_domain(evidence, core) + maybe_held
 
 
-def _explain_cm4(evidence: Evidence) -> list[Cause]:
-    (released,) = evidence.fields("RCC", _RCC["GCR"], 1, "BOOT_C2")
-    bcm4 = evidence.option("BCM4", 0)
-    if bcm4 == 0 and not released:
-        return [Cause.CM4_HELD_BY_OPTION_BYTES]
-    if not evidence.items["RCC_CR.D2CKRDY"]:
-        return _explain_stopped_d2(evidence)
-    (keeps_clock,) = evidence.fields(
-        "DBGMCU", _DBGMCU["CR"], 2, "DBG_SLEEPD2", address=DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset
-    )
-    # D2 runs, so either the core only sleeps, or it has stopped and the CM7 keeps its domain alive. With
-    # DBGSLEEP_D2 set a sleeping core would answer.
-    stopped = [Cause.CM4_IN_STOP_D2_ALLOCATED]
-    return [Cause.CM4_IN_SLEEP_WITHOUT_DBGSLEEP, *stopped] if keeps_clock == 0 else stopped
+def _explain_running_domain(evidence: Evidence, side: _Side) -> list[Cause]:
+    """The core only sleeps, or it has stopped and the other core keeps its domain alive."""
+    sleep_bit = f"DBG_SLEEP{side.domain}"
+    (keeps_clock,) = evidence.fields("DBGMCU", _DBGMCU["CR"], 2, sleep_bit, address=_DBGMCU_CR_AP2)
+    asleep = [side.asleep] if keeps_clock == 0 else []  # else it would answer
+    return asleep + [side.allocated] * evidence.any_enabled(side.other_bank, side.allocations)
 
 
-def _explain_stopped_d2(evidence: Evidence) -> list[Cause]:
-    wishes = [evidence.fields("PWR", _PWR[register], 1, "PDDS_D2")[0] for register in ("CPUCR", "CPU2CR")]
+def _explain_stopped_domain(evidence: Evidence, core: str) -> list[Cause]:
+    side = _SIDES[core]
+    wish = f"PDDS_{side.domain}"
+    wishes = [evidence.fields("PWR", _PWR[register], 1, wish)[0] for register in ("CPUCR", "CPU2CR")]
     if all(wishes):
-        return [Cause.D2_IN_STANDBY]
+        return [side.standby]
+    return [Cause.CM7_IN_STOP] if core == "cm7" else _explain_stopped_cm4(evidence)
+
+
+def _explain_stopped_cm4(evidence: Evidence) -> list[Cause]:
     (armed,) = evidence.fields("RCC_C2", _C2["AHB4ENR"], 1, "HSEMEN")
     (visible,) = evidence.fields("RCC_C1", _C1["AHB4ENR"], 1, "HSEMEN")
     if not armed:

@@ -27,7 +27,11 @@ class Cause(enum.Enum):
     CM7_HELD_BY_OPTION_BYTES = "The CM7 is held: option byte BCM7 is 0 and RCC_GCR.BOOT_C1 has not been set."
     CM7_IN_SLEEP_WITHOUT_DBGSLEEP = "The CM7 is in CSleep, and DBGMCU does not keep its clock (DBGSLEEP_D1)."
     CM7_IN_STOP = "The CM7 is in CStop and D1 in DStop, so its debug logic has no clock."
-    SYSTEM_STOP = "Both cores are in CStop and the whole system is in Stop."
+    CM7_IN_STOP_D1_ALLOCATED = (
+        "The CM7 is in CStop; D1 runs on because the CM4 has a D1 peripheral or memory enabled."
+    )
+    D1_IN_STANDBY = "D1 is in DStandby: the CM7 has neither clock nor supply."
+    SYSTEM_STOP = "Both cores are in CStop, and the system is in Stop."
     NRST_ASSERTED = "NRST is low: the chip is held in reset."
     BUS_DEAD = "Not even the D3 bus answers: the chip has no clock, no core voltage, or is in Standby."
     UNKNOWN = "Nothing that was read explains it."
@@ -53,6 +57,12 @@ REMEDIES = {
     Cause.CM7_HELD_BY_OPTION_BYTES: "Set RCC_GCR.BOOT_C1 from the CM4, or the option byte BCM7 to 1.",
     Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP: "Connect with --h7-low-power-debug=sleep.",
     Cause.CM7_IN_STOP: "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
+    Cause.CM7_IN_STOP_D1_ALLOCATED: (
+        "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on."
+    ),
+    Cause.D1_IN_STANDBY: (
+        "Wake the CM7 by EXTI, let the CM4 enable a D1 peripheral, or connect with --h7-low-power-debug=on."
+    ),
     Cause.SYSTEM_STOP: "Connect under reset, with --h7-low-power-debug=on if the firmware must stay in Stop.",
     Cause.NRST_ASSERTED: "Release NRST: look for a pressed reset button, or another debugger holding it.",
     Cause.BUS_DEAD: "Power-cycle the board; if it stays dead, check the supply the firmware chose in PWR_CR3.",

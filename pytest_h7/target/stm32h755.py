@@ -140,7 +140,8 @@ class STM32H755(CoreSightTarget):
         if self.dp.is_reset_asserted():
             self._release_nrst_and_catch_cm7()
 
-    def _release_nrst_and_catch_cm7(self) -> None:
+    def _release_nrst_and_catch_cm7(self) -> bool:
+        """End a reset by NRST with CM7 at its first instruction; return False if it did not stop there."""
         port = self.access_port(0)
         try:
             port.write_memory(CortexM.DEMCR, CortexM.DEMCR_VC_CORERESET)
@@ -149,8 +150,9 @@ class STM32H755(CoreSightTarget):
             self.dp.assert_reset(False)
         if self._wait_for_halt(port):
             port.write_memory(CortexM.DEMCR, 0)
-        else:
-            LOG.warning("CM7 did not stop at its first instruction after NRST was released")
+            return True
+        LOG.warning("CM7 did not stop at its first instruction after NRST was released")
+        return False
 
     def _wait_for_halt(self, port: MEM_AP) -> bool:
         waited = 0.0
@@ -259,11 +261,11 @@ class STM32H755(CoreSightTarget):
         """Reset both cores, by SYSRESETREQ or by NRST; return the names of those that stopped at once.
 
         Args:
-            catch: Names of the cores to stop before their first instruction. One that cannot be reached at
-                this moment cannot be told to stop, and runs.
+            catch: Names of the cores to stop before their first instruction. CM4, and CM7 without NRST, must
+                be reachable at this moment to be told to stop, and run otherwise.
             hardware: Use NRST.
         """
-        armed = []
+        armed, caught = [], []
         for apsel, name in CORE_NAMES.items():
             found = self._attach(apsel) if name in catch else None
             if found is not None:
@@ -274,9 +276,13 @@ class STM32H755(CoreSightTarget):
         if hardware or not self._request_reset([core for core, _ in armed]):
             self.dp.assert_reset(True, send_notifications=False)
             self.sleep(self.session.options.get("reset.hold_time"))
-            self.dp.assert_reset(False, send_notifications=False)
+            if "cm7" in catch and not any(core.node_name == "cm7" for core, _ in armed):
+                # Asleep without a clock its debug registers did not answer; under reset they do.
+                if self._release_nrst_and_catch_cm7():
+                    caught.append("cm7")
+            else:
+                self.dp.assert_reset(False, send_notifications=False)
         self.session.notify(Target.Event.POST_RESET, self)
-        caught = []
         for core, demcr in armed:
             if self._wait_for_halt(core.ap):
                 core.write32(CortexM.DEMCR, demcr & ~CortexM.DEMCR_VC_CORERESET)

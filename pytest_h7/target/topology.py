@@ -14,6 +14,7 @@ from pyocd.coresight.ap import (
     AP_IDR_VARIANT_MASK,
     AP_IDR_VARIANT_SHIFT,
     AP_TYPE_MAP,
+    HPROT_CACHEABLE,
     MEM_AP,
     AccessPort,
     APv1Address,
@@ -42,7 +43,11 @@ def create_access_port(dp: DebugPort, info: AccessPortInfo) -> MEM_AP:
     port: Any = port_class(dp, APv1Address(info.apsel), idr, name, flags)
     AccessPort.init(port)
     port.original_csw = info.csw
-    port.hprot = port.hprot
+    if info.apsel == 0:
+        # Through CM7's data cache, or the debugger would see memory behind dirty lines.
+        port.hprot |= HPROT_CACHEABLE
+    else:
+        port.hprot = port.hprot  # encodes it into CSW
     return port
 
 

@@ -207,6 +207,13 @@ def virtual_board(name: str | None = None) -> VirtualBoard:
     return _boards[key]
 
 
+def give_up(board: VirtualBoard) -> None:
+    """Save a named board and leave it to other processes; one without a name stays."""
+    if board.name is not None:
+        board.close()
+        del _boards[board.name]
+
+
 def _preload(board: VirtualBoard) -> None:
     images = os.environ.get("H7_TWIN_IMAGES")
     if not images:

@@ -111,7 +111,10 @@ class Mcu:
             if memory.cm7 if core == "cm7" else memory.cm4:
                 for start in (memory.start, *memory.aliases):
                     regions.append((start, memory.size, self.memories.pointer(memory), memory.writable))
-        return regions
+        # Largest first: Unicorn 2.1.4 numbers the pages of a memory on from the end of the smallest one so far
+        # (find_ram_offset_last in its exec.c). In another order memories share numbers, and a store to one is
+        # taken for a change of code in the other, which costs up to two hundred times as much.
+        return sorted(regions, key=lambda region: region[1], reverse=True)
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -205,8 +208,8 @@ class Mcu:
     def clocks_changed(self) -> None:
         """Take over the frequencies that RCC now stands for."""
         if "RCC" in self.peripherals:
-            for clock in self.scheduler.clocks:
-                clock.set_frequency(max(1, self.rcc.clock_hz(clock.core.name)))
+            for name, core in self.cores.items():
+                self.scheduler.set_frequency(core, max(1, self.rcc.clock_hz(name)))
         self._update_kernel_clocks()
 
     def _update_kernel_clocks(self) -> None:
@@ -259,9 +262,11 @@ class Mcu:
 
     def core_woke(self, core: Core) -> None:
         """A core left its sleep."""
-        if self._mode[core.name] is not CpuMode.RUN:
-            self._mode[core.name] = CpuMode.RUN
+        before, self._mode[core.name] = self._mode[core.name], CpuMode.RUN
+        if before is CpuMode.STOP:
             self.update_domains()
+        else:
+            self._update_kernel_clocks()
 
     def wakeup_changed(self, core: str) -> None:
         """EXTI's wake-up of a core may have changed: start its clock if it is in CStop and wanted."""
@@ -319,6 +324,11 @@ class Mcu:
         if mode is CpuMode.STOP and not self.debug_stop_retroactive:
             word &= self._latched_emulation[name]
         return bool(fields[f"DBG_{bit}{domain}"].extract(word))
+
+    def debug_clocks_changed(self) -> None:
+        """Tell the cores whether DBGMCU keeps their clock in CSleep, where CYCCNT then counts on."""
+        for name, domain in (("cm7", "D1"), ("cm4", "D2")):
+            self.cores[name].clocked_in_sleep = bool(self.dbgmcu.field("CR", f"DBG_SLEEP{domain}"))
 
     # -- resets -------------------------------------------------------------------------------------------
 

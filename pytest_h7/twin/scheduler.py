@@ -49,9 +49,8 @@ class CoreClock:
 
     def set_frequency(self, hz: int) -> None:
         """Go on at another frequency from where the core is."""
-        if hz != self.hz:
-            self.anchor(self.time())
-            self.hz = hz
+        self.anchor(self.time())
+        self.hz = hz
 
 
 class Scheduler:
@@ -76,9 +75,12 @@ class Scheduler:
             self._current.core.stop_after_instruction()
         return self.timeline.schedule(time, action)
 
+    def _clock(self, core: Core) -> CoreClock:
+        return next(clock for clock in self.clocks if clock.core is core)
+
     def touch(self, core: Core) -> None:
         """Bring a sleeping core up to now, before something wakes it, and end the slice of the other."""
-        clock = next(clock for clock in self.clocks if clock.core is core)
+        clock = self._clock(core)
         if clock is self._current:
             return
         if clock.on and not core.running:
@@ -88,10 +90,20 @@ class Scheduler:
 
     def set_clock(self, core: Core, *, on: bool) -> None:
         """Give a core its clock or take it away, now."""
-        clock = next(clock for clock in self.clocks if clock.core is core)
+        clock = self._clock(core)
         if on and not clock.on:
             clock.anchor(self.now)
         clock.on = on
+        if self._current is not None:
+            self._current.core.stop_after_instruction()
+
+    def set_frequency(self, core: Core, hz: int) -> None:
+        """Clock a core with another frequency, from now on."""
+        clock = self._clock(core)
+        if hz == clock.hz:
+            return
+        self.touch(core)
+        clock.set_frequency(hz)
         if self._current is not None:
             self._current.core.stop_after_instruction()
 

@@ -339,6 +339,12 @@ def test_the_debugger_sees_what_the_other_core_wrote(connect: Open) -> None:
     assert context.read32(0x2400_0000) == 0x0403_0201
 
 
+def test_memory_is_read_through_the_data_cache_of_cm7(connect: Open) -> None:
+    session = connect(make_board())
+    session.target.access_port(0).read32(0x2400_0000)
+    assert session.target.access_port(0).read_reg(0x00) >> 27 & 1  # CSW.PROT[3], cacheable
+
+
 # -- resets ---------------------------------------------
 
 

@@ -56,7 +56,7 @@ class DebuggedCore(Protocol):
     @property
     def lockup(self) -> bool: ...  # noqa: D102
 
-    def debug_enabled(self) -> None:
+    def debug_changed(self) -> None:
         """Learn that DHCSR.C_DEBUGEN has changed."""
 
     def halt(self, reason: int) -> None:
@@ -177,7 +177,7 @@ class Debug:
         self._nvic.interrupts_masked = self._masks_interrupts()
         self._nvic.update()
         if self.enabled != was_enabled:
-            self._core.debug_enabled()
+            self._core.debug_changed()
         if control & _C_HALT:
             if not self.halted:
                 self._core.halt(HALTED)

@@ -24,7 +24,6 @@ _COUNTERS = ("CPICNT", "EXCCNT", "SLEEPCNT", "LSUCNT", "FOLDCNT")
 class Match(enum.IntEnum):
     """FUNCTION values that stop the core; other functions are stored without effect."""
 
-    PC = 4
     READ = 5
     WRITE = 6
     ACCESS = 7
@@ -79,10 +78,6 @@ class Dwt:
         """Return the (address, length) of the watched data."""
         return [self._range(index) for index in self._active(Match.READ, Match.WRITE, Match.ACCESS)]
 
-    def addresses(self) -> set[int]:
-        """Return the watched instruction addresses."""
-        return {self._comparators[index] & ~1 for index in self._active(Match.PC)}
-
     def accessed(self, address: int, size: int, is_write: bool) -> bool:
         """Note an access; return whether a watchpoint matched."""
         matched = False
@@ -91,12 +86,6 @@ class Dwt:
             if first < address + size and address < first + length:
                 self._matched[index] = matched = True
         return matched
-
-    def executed(self, address: int) -> None:
-        """Note that execution came to a watched instruction."""
-        for index in self._active(Match.PC):
-            if self._comparators[index] & ~1 == address:
-                self._matched[index] = True
 
     def install(self, registers: RegisterMap) -> None:
         """Add the registers."""

@@ -15,33 +15,25 @@ from __future__ import annotations
 import ctypes
 import enum
 import struct
+import weakref
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from unicorn import arm_const, unicorn_const
 
 from pytest_h7.twin.bus import BusFault
 from pytest_h7.twin.cpu import unicorn_library as uc
-
-if TYPE_CHECKING:
-    import re
+from pytest_h7.twin.cpu.memory_map import MemoryMap
 
 Reader = Callable[[int, int], int]
 Writer = Callable[[int, int, int], None]
-Watcher = Callable[[int, int, bool], bool]
+Watcher = Callable[[int, int, bool], None]
 
 _CPU_MODELS = {
     "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
     "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
 }
 _TRANSLATION_BUFFER = 16 << 20
-
-_INTERRUPT_SVC = 2
-_INTERRUPT_FETCH = 3
-_INTERRUPT_BKPT = 7
-_INTERRUPT_EXCEPTION_RETURN = 8
 
 _WFE = 0xBF20
 _YIELD = 0xBF10
@@ -69,15 +61,13 @@ class Stop(enum.Enum):
     DATA_FAULT = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """Host memory that the core reads directly, and writes directly if it is `writable`."""
-
-    address: int
-    size: int
-    pointer: int
-    writable: bool
-    view: memoryview
+_STOP_BY_INTERRUPT = {
+    2: Stop.SUPERVISOR_CALL,
+    3: Stop.EXECUTE_NEVER,
+    7: Stop.BREAKPOINT,
+    8: Stop.EXCEPTION_RETURN,
+}
+"""QEMU's numbers of the exceptions of an Arm CPU."""
 
 
 class RegisterSet:
@@ -114,22 +104,21 @@ class Engine:
 
     def __init__(self, model: str, on_store: Writer) -> None:
         self._handle = uc.open_thumb(_CPU_MODELS[model], _TRANSLATION_BUFFER)
+        weakref.finalize(self, uc.close, self._handle).atexit = False
         self._counters = uc.counters(self._handle, _counter_offset())
         self._on_store = on_store
-        self._regions: list[Region] = []
+        self.memory = MemoryMap()
         self._exits: frozenset[int] = frozenset()
         self._block_lengths: dict[int, int] = {}
         self._interrupt = 0
         self._error: BaseException | None = None
         self._fault_pc: int | None = None
         self._raw_store: tuple[memoryview, bytes] | None = None
-        self._itstate_leaks = False
         self._pc = self.register_set("PC")
         self._cpsr = self.register_set("CPSR")
         self.pc = 0
         self.executed = 0
         self.fault_address = 0
-        self.fault_is_write = False
         self._callbacks: list[object] = []
         self._watches: list[tuple[object, int]] = []
         self._hook(unicorn_const.UC_HOOK_INTR, uc.InterruptCallback(self._on_interrupt))
@@ -144,14 +133,13 @@ class Engine:
     def map(self, address: int, size: int, pointer: int, *, writable: bool) -> None:
         """Show `size` bytes of host memory at `pointer` to the core at `address`."""
         uc.map_memory(self._handle, address, size, pointer, writable=writable)
-        view = memoryview((ctypes.c_ubyte * size).from_address(pointer)).cast("B")
-        self._regions.append(Region(address, size, pointer, writable, view))
+        self.memory.add(address, size, pointer, writable=writable)
         self.flush()
 
     def unmap(self, address: int, size: int) -> None:
         """Take back what was mapped at `address`."""
         uc.unmap_memory(self._handle, address, size)
-        self._regions = [region for region in self._regions if region.address != address]
+        self.memory.remove(address)
         self.flush()
 
     def map_io(self, address: int, size: int, read: Reader, write: Writer) -> None:
@@ -163,7 +151,7 @@ class Engine:
                     return read(address + offset, 4) | read(address + offset + 4, 4) << 32
                 return read(address + offset, width)
             except BusFault as fault:
-                self._abort(fault.address, is_write=False)
+                self._abort(fault.address)
             except BaseException as error:
                 self._fail(error)
             return 0
@@ -176,52 +164,13 @@ class Engine:
                 else:
                     write(address + offset, width, value)
             except BusFault as fault:
-                self._abort(fault.address, is_write=True)
+                self._abort(fault.address)
             except BaseException as error:
                 self._fail(error)
 
         callbacks = (uc.ReadCallback(guarded_read), uc.WriteCallback(guarded_write))
         self._callbacks.extend(callbacks)
         uc.map_io(self._handle, address, size, *callbacks)
-
-    def memory(self, address: int, size: int, *, writable: bool = False) -> memoryview | None:
-        """Return a view of mapped memory, None if these bytes are not all in one region."""
-        for region in self._regions:
-            offset = address - region.address
-            if 0 <= offset <= region.size - size:
-                return region.view[offset : offset + size] if region.writable or not writable else None
-        return None
-
-    def halfword(self, address: int) -> int | None:
-        """Return the halfword at an address, None if no memory is mapped there."""
-        view = self.memory(address, 2)
-        return None if view is None else view[0] | view[1] << 8
-
-    def find_code(self, pattern: re.Pattern[bytes], *, writable: bool) -> set[int]:
-        """Return the even addresses in mapped memory where the bytes match, in writable regions or not."""
-        return {
-            region.address + match.start()
-            for region in self._regions
-            if region.writable is writable
-            for match in pattern.finditer(region.view)
-            if not match.start() & 1
-        }
-
-    def aliases(self, address: int, length: int) -> list[tuple[int, int]]:
-        """Return the (address, length) of every place where the memory at `address` is mapped."""
-        places = []
-        for home in self._regions:
-            start = home.pointer + address - home.address
-            if not home.pointer <= start < home.pointer + home.size:
-                continue
-            end = min(start + length, home.pointer + home.size)
-            for region in self._regions:
-                first = max(start, region.pointer)
-                last = min(end, region.pointer + region.size)
-                if first < last:
-                    places.append((region.address + first - region.pointer, last - first))
-            break
-        return places
 
     # Translations
 
@@ -231,7 +180,7 @@ class Engine:
         if length > _INVALIDATE_ALL_ABOVE:
             uc.flush_translations(self._handle)
             return
-        for start, size in self.aliases(address, length):
+        for start, size in self.memory.aliases(address, length):
             uc.remove_translations(self._handle, start, start + size)
 
     def flush(self) -> None:
@@ -251,25 +200,26 @@ class Engine:
             uc.remove_translations(self._handle, address, address + 2)
 
     def watch(self, ranges: Collection[tuple[int, int]], watcher: Watcher) -> None:
-        """Call `watcher` (address, size, is write) at accesses near `ranges` of (address, length).
+        """Call `watcher` with address, size and whether it writes at accesses near `ranges`.
 
-        A true answer ends the run behind the accessing instruction.
+        The ranges are pairs of address and length.
         """
+        if not ranges and not self._watches:
+            return
         for _, handle in self._watches:
             uc.remove_hook(self._handle, handle)
         self._watches.clear()
         kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
 
         def accessed(_handle: object, kind: int, address: int, size: int, _value: int, _user: object) -> bool:
-            self._itstate_leaks = True
-            if watcher(address, size, kind == unicorn_const.UC_MEM_WRITE):
-                self.stop_after_instruction()
+            self._repair_itstate()
+            watcher(address, size, kind == unicorn_const.UC_MEM_WRITE)
             return True
 
         for address, length in ranges:
             callback = uc.MemoryCallback(accessed)
             # A hook only sees where an access begins, and one of eight bytes may begin seven before.
-            handle = uc.add_hook(self._handle, kinds, callback, address - 7, address + length - 1)
+            handle = uc.add_hook(self._handle, kinds, callback, max(0, address - 7), address + length - 1)
             self._watches.append((callback, handle))
         self.flush()
         uc.flush_tlb(self._handle)
@@ -294,13 +244,14 @@ class Engine:
         length = self._block_lengths.get(pc)
         if length is None:
             instructions, size = uc.translate(self._handle, pc)
-            code = self.memory(pc, size)
+            code = self.memory.bytes_at(pc, size)
             length = max(1, instructions)
             if code is not None:
                 before_it = _instructions_before_it(code)
                 if before_it is not None:
                     length = max(1, before_it)
-            self._block_lengths[pc] = length
+            if self.memory.bytes_at(pc, 2, writable=True) is None:
+                self._block_lengths[pc] = length
         return length
 
     def run(self, pc: int, count: int) -> Stop:
@@ -316,8 +267,6 @@ class Engine:
         counted_out = executed > counters[1]
         counters[0] = 0
         (self.pc,) = self._pc.read()
-        if self._itstate_leaks:
-            self._repair_itstate()
         if self._raw_store is not None:
             self._undo_raw_store()
         if self._error is not None or self._fault_pc is not None:
@@ -335,26 +284,19 @@ class Engine:
 
     def _faulted(self) -> Stop:
         error, self._error = self._error, None
-        if self._fault_pc is not None:
-            self.pc, self._fault_pc = self._fault_pc, None
+        fault_pc, self._fault_pc = self._fault_pc, None
         if error is not None:
-            error.add_note(f"raised while the core executed the instruction at 0x{self.pc:08X}")
             raise error
+        if fault_pc is not None:
+            self.pc = fault_pc
         return Stop.DATA_FAULT
 
     def _interrupted(self, executed: int) -> Stop:
-        self.executed = executed
-        match self._interrupt:
-            case 2:
-                return Stop.SUPERVISOR_CALL
-            case 3:
-                return Stop.EXECUTE_NEVER
-            case 8:
-                return Stop.EXCEPTION_RETURN
-            case 7:
-                self.executed = executed - 1
-                return Stop.BREAKPOINT
-        raise RuntimeError(f"Unicorn stopped at 0x{self.pc:08X} with interrupt {self._interrupt}")
+        stop = _STOP_BY_INTERRUPT.get(self._interrupt)
+        if stop is None:
+            raise RuntimeError(f"Unicorn stopped at 0x{self.pc:08X} with interrupt {self._interrupt}")
+        self.executed = executed - 1 if stop is Stop.BREAKPOINT else executed
+        return stop
 
     def _failed(self, status: int, start: int, executed: int) -> Stop:
         self.executed = executed
@@ -366,11 +308,11 @@ class Engine:
             return Stop.ARM_STATE
         if executed != 1 or self.pc != start:
             # Unicorn gives up at WFE and YIELD as at undefined instructions, but behind them.
-            match self.halfword(self.pc - 2):
-                case 0xBF20:
-                    return Stop.WAIT_FOR_EVENT
-                case 0xBF10:
-                    return Stop.COUNT
+            hint = self.memory.halfword_at(self.pc - 2)
+            if hint == _WFE:
+                return Stop.WAIT_FOR_EVENT
+            if hint == _YIELD:
+                return Stop.COUNT
         self.executed = executed - 1
         return Stop.UNDEFINED
 
@@ -390,8 +332,7 @@ class Engine:
         if kind == unicorn_const.UC_MEM_WRITE_PROT:
             return self._store(address, size, value & ((1 << 8 * size) - 1))
         if kind != unicorn_const.UC_MEM_FETCH_UNMAPPED:
-            is_write = kind == unicorn_const.UC_MEM_WRITE_UNMAPPED
-            self._record_fault(address, is_write=is_write)
+            self._record_fault(address)
         return False
 
     def _store(self, address: int, size: int, value: int) -> bool:
@@ -404,15 +345,15 @@ class Engine:
         try:
             self._on_store(address, size, value)
         except BusFault as fault:
-            self._record_fault(fault.address, is_write=True)
+            self._record_fault(fault.address)
             return False
         except BaseException as error:
             self._fail(error)
             return False
-        view = self.memory(address, size)
+        view = self.memory.bytes_at(address, size)
         if view is not None:
             self._raw_store = (view, bytes(view))
-        self._itstate_leaks = True
+        self._repair_itstate()
         self.stop_after_instruction()
         return True
 
@@ -423,24 +364,28 @@ class Engine:
             self._raw_store = None
 
     def _repair_itstate(self) -> None:
-        """Clear ITSTATE, which a memory callback in an IT block leaves set (Unicorn issue 2309)."""
-        (cpsr,) = self._cpsr.read()
-        if cpsr & _ITSTATE and self.pc not in self._exits:
-            self._cpsr.write(cpsr & ~_ITSTATE)
-        self._itstate_leaks = False
+        """Clear ITSTATE, which Unicorn sets before it calls a memory hook in an IT block.
 
-    def _record_fault(self, address: int, *, is_write: bool) -> None:
+        The block itself goes on by its translation, but the state would apply to what follows it
+        (Unicorn issue 2309).
+        """
+        (cpsr,) = self._cpsr.read()
+        if cpsr & _ITSTATE:
+            self._cpsr.write(cpsr & ~_ITSTATE)
+
+    def _record_fault(self, address: int) -> None:
         if self._fault_pc is None:
             (self._fault_pc,) = self._pc.read()
             self.fault_address = address
-            self.fault_is_write = is_write
 
-    def _abort(self, address: int, *, is_write: bool) -> None:
-        self._record_fault(address, is_write=is_write)
+    def _abort(self, address: int) -> None:
+        self._record_fault(address)
         self._stop_now()
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
+            (pc,) = self._pc.read()
+            error.add_note(f"raised while the core executed the instruction at 0x{pc:08X}")
             self._error = error
         self._stop_now()
 
@@ -448,10 +393,6 @@ class Engine:
         # In an IT block Unicorn forgets uc_emu_stop, but minds the count at the end of the block.
         self.stop_after_instruction()
         uc.emu_stop(self._handle)
-
-    def close(self) -> None:
-        """Free Unicorn's memory; the engine is of no use afterwards."""
-        uc.close(self._handle)
 
 
 def _instructions_before_it(code: memoryview) -> int | None:

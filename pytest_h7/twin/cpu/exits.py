@@ -23,7 +23,6 @@ class Exit(enum.Enum):
     """Why the engine stops before an instruction."""
 
     BREAKPOINT = enum.auto()
-    WATCHPOINT = enum.auto()
     SEND_EVENT = enum.auto()
     """SEV, which the engine takes for a NOP."""
 
@@ -43,8 +42,7 @@ class Exits:
         self._engine = engine
         self._events: set[int] = set()
         self._breakpoints: frozenset[int] = frozenset()
-        self._watchpoints: frozenset[int] = frozenset()
-        self._unmasking: set[int] = set()
+        self._unmasking: set[int] | None = None
         self.at: dict[int, Exit] = {}
 
     def scan(self) -> None:
@@ -53,13 +51,13 @@ class Exits:
         Code that a core copies into RAM is seen when it waits (`add_event`) or when something else
         than the core writes it (`code_changed`).
         """
-        self._events = self._engine.find_code(_SEV, writable=False)
+        self._events = self._engine.memory.find(_SEV, writable=False)
         self._apply()
 
     def code_changed(self, address: int, length: int) -> None:
         """Find SEV again in changed memory."""
-        for start, size in self._engine.aliases(address, length):
-            code = self._engine.memory(start, size)
+        for start, size in self._engine.memory.aliases(address, length):
+            code = self._engine.memory.bytes_at(start, size)
             if code is None:
                 continue
             found = {start + match.start() for match in _SEV.finditer(code)}
@@ -72,34 +70,32 @@ class Exits:
         self._events.add(address)
         self._apply()
 
-    def set_breakpoints(self, breakpoints: Collection[int], watchpoints: Collection[int]) -> None:
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Stop at instructions for the debugger."""
-        self._breakpoints = frozenset(breakpoints)
-        self._watchpoints = frozenset(watchpoints)
+        self._breakpoints = frozenset(addresses)
         self._apply()
-
-    @property
-    def guarded(self) -> bool:
-        """Whether `guard` is in force."""
-        return bool(self._unmasking)
 
     def guard(self) -> None:
         """Stop wherever the code can unmask an interrupt."""
+        if self._unmasking is not None:
+            return
         engine = self._engine
-        self._unmasking = engine.find_code(_UNMASK, writable=False) | engine.find_code(_UNMASK, writable=True)
+        self._unmasking = engine.memory.find(_UNMASK, writable=False) | engine.memory.find(
+            _UNMASK, writable=True
+        )
         self._apply()
 
     def unguard(self) -> None:
         """Take back `guard`."""
-        if self._unmasking:
-            self._unmasking = set()
+        if self._unmasking is not None:
+            self._unmasking = None
             self._apply()
 
     @contextmanager
-    def only(self, *addresses: int) -> Iterator[None]:
-        """Have no other exits than these, which mean nothing in particular."""
+    def stepping(self, address: int, following: int) -> Iterator[None]:
+        """Have an exit at the `following` instruction instead of `address`; none means anything."""
         exits, self.at = self.at, {}
-        self._engine.set_exits(addresses)
+        self._engine.set_exits(exits.keys() - {address} | {following})
         try:
             yield
         finally:
@@ -107,12 +103,11 @@ class Exits:
             self._engine.set_exits(exits.keys())
 
     def _apply(self) -> None:
-        at = dict.fromkeys(self._unmasking, Exit.UNMASK)
+        at = dict.fromkeys(self._unmasking or (), Exit.UNMASK)
         at.update(dict.fromkeys(self._events, Exit.SEND_EVENT))
-        for address in (*at, *self._breakpoints, *self._watchpoints):
-            if self._engine.halfword(address - 2) == _WFI:
+        for address in (*at, *self._breakpoints):
+            if self._engine.memory.halfword_at(address - 2) == _WFI:
                 at.setdefault(address - 2, Exit.WAIT)
-        at.update(dict.fromkeys(self._watchpoints, Exit.WATCHPOINT))
         at.update(dict.fromkeys(self._breakpoints, Exit.BREAKPOINT))
         self.at = at
         self._engine.set_exits(at.keys())

@@ -16,7 +16,7 @@ _APSEL = {"cm7": 0, "cm4": 3}
 """Access port whose component list describes the private bus of a core (RM0399 section 63.4.2)."""
 
 _FEATURES = {
-    # ID_PFR0-1, DFR0, AFR0, MMFR0-3, ISAR0-4: Arm DDI0489F table 3-2, Arm 100166 table 4-1.
+    # ID_PFR0-1, DFR0, AFR0, MMFR0-3, ISAR0-4: Arm DDI0489 chapter 3, Arm 100166 chapter 4.
     "cm7": (
         *(0x30, 0x200, 0x0010_0000, 0, 0x0010_0030, 0, 0x0100_0000, 0),
         *(0x0110_1110, 0x0211_2000, 0x2023_2231, 0x0111_1131, 0x0131_0132),
@@ -36,14 +36,14 @@ _ID_PFR0, _MVFR0 = 0xE000_ED40, 0xE000_EF40
 _CLIDR, _CTR, _CCSIDR, _CSSELR = 0xE000_ED78, 0xE000_ED7C, 0xE000_ED80, 0xE000_ED84
 _CLIDR_CM7, _CTR_CM7 = 0x0900_0003, 0x8303_C003
 _CCSIDR_DATA = 0xF00F_E019
-"""16 KB in 4 ways of 128 sets of 32 bytes (Arm DDI0489F table 3-10; size from RM0399 section 2.1)."""
+"""16 KB in 4 ways of 128 sets of 32 bytes (Arm DDI0489 chapter 3; sizes from RM0399 chapter 2)."""
 _CCSIDR_INSTRUCTION = 0xF01F_E009
 """16 KB in 2 ways of 256 sets of 32 bytes."""
 _ICIALLU, _ICIMVAU = 0xE000_EF50, 0xE000_EF58
 
 _ACTLR = 0xE000_E008
 _TCM_AND_CACHE_CONTROL = range(0xE000_EF90, 0xE000_EFAC, 4)
-"""ITCMCR, DTCMCR, AHBPCR, CACR, AHBSCR, ABFSR of the Cortex-M7 (Arm DDI0489F section 3.3)."""
+"""ITCMCR, DTCMCR, AHBPCR, CACR, AHBSCR, ABFSR of the Cortex-M7 (Arm DDI0489 chapter 3)."""
 
 _MPU_CTRL, _MPU_RNR, _MPU_RBAR = 0xE000_ED94, 0xE000_ED98, 0xE000_ED9C
 _MPU_CTRL_BITS = 7

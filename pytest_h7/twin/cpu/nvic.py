@@ -111,8 +111,8 @@ class Nvic:
         self.update()
 
     def unpend(self, number: int) -> None:
-        """Take back a pending exception, unless its interrupt line is high."""
-        self.pending &= ~(1 << number) | self._lines << FIRST_IRQ & ~self.active
+        """Take back a pending system exception."""
+        self.pending &= ~(1 << number)
         self.update()
 
     def set_line(self, irq: int, level: bool) -> None:

@@ -22,6 +22,7 @@ LOCKUP_PC = 0xFFFF_FFFE
 _FRAME = struct.Struct("<8I")
 _EXTENDED_FRAME = struct.Struct("<8I8Q2I")
 _VECTOR = struct.Struct("<I")
+_RESET_VECTORS = struct.Struct("<2I")
 
 NPRIV, SPSEL, _FPCA = 1, 2, 4
 THUMB_XPSR, _ALIGNED_XPSR = 1 << 24, 1 << 9
@@ -71,6 +72,21 @@ class Processor:
             *("CONTROL", "IPSR", "CONTROL", "SP"),
             *("R0", "R1", "R2", "R3", "R12", "LR", "CPSR"),
         )
+
+    def start(self) -> int:
+        """Go to the reset handler as the vector table says; return the stack pointer found there."""
+        self.event = self.lockup = False
+        vectors = self._engine.memory.bytes_at(self._scb.vtor, _RESET_VECTORS.size)
+        if vectors is None:
+            self.lock_up()
+            return 0
+        stack_pointer, address = _RESET_VECTORS.unpack_from(vectors)
+        self._go_to(address)
+        return int(stack_pointer)
+
+    def _go_to(self, address: int) -> None:
+        self.pc = address & ~1
+        self.thumb = bool(address & 1)
 
     # Priorities
 
@@ -145,7 +161,7 @@ class Processor:
             exc_return |= _RETURN_TO_HANDLER
         else:
             exc_return |= _RETURN_TO_PSP if control & SPSEL else _RETURN_TO_MSP
-        stack = self._engine.memory(frame, layout.size, writable=True)
+        stack = self._engine.memory.bytes_at(frame, layout.size, writable=True)
         if stack is not None:
             if floats:
                 *doubles, fpscr = self._floats.read()
@@ -169,14 +185,13 @@ class Processor:
         self._nvic.activate(number)
         self._scb.ipsr = number
         self.event = True
-        vector = self._engine.memory(self._scb.vtor + 4 * number, 4)
+        vector = self._engine.memory.bytes_at(self._scb.vtor + 4 * number, 4)
         if vector is None:
             self._scb.hfsr |= bits.VECTTBL
             self._nvic.deactivate(number)
             return self._instead_of(number, ExceptionNumber.HARD_FAULT)
         (address,) = _VECTOR.unpack_from(vector)
-        self.pc = address & ~1
-        self.thumb = bool(address & 1)
+        self._go_to(address)
         return number
 
     def _instead_of(self, number: int, derived: ExceptionNumber) -> int | None:
@@ -228,7 +243,7 @@ class Processor:
         floats = not value & _NO_FLOATING_POINT
         layout = _EXTENDED_FRAME if floats else _FRAME
         frame = psp if kind == _RETURN_TO_PSP else msp
-        stack = self._engine.memory(frame, layout.size)
+        stack = self._engine.memory.bytes_at(frame, layout.size)
         if stack is None:
             return self._instead_of_return(ExceptionNumber.BUS_FAULT, bits.UNSTKERR, value, cpsr)
         r0, r1, r2, r3, r12, lr, pc, xpsr, *rest = layout.unpack_from(stack)

@@ -17,7 +17,7 @@ _ENABLE, _TICKINT, _CLKSOURCE = 1, 2, 4
 _COUNTFLAG = 1 << 16
 
 _EXTERNAL_DIVIDER = 8
-"""The external clock is the core clock divided by 8 (RM0399 section 20.1.2, "SysTick calibration")."""
+"""The external clock is the core clock divided by 8 (RM0399 chapter 20)."""
 
 _CALIBRATION = 0x3E8
 

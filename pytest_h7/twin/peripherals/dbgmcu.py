@@ -26,6 +26,7 @@ class Dbgmcu(Peripheral):
 
     def write_CR(self, value: int, master: Master) -> None:
         self["CR"] = value & self.implemented("CR")
+        self.mcu.debug_clocks_changed()
 
     def _write_freeze(self, register: str, value: int, master: Master) -> None:
         self[register] = value & self.implemented(register)
@@ -36,3 +37,4 @@ class Dbgmcu(Peripheral):
     def power_on_reset(self) -> None:
         """Clear everything."""
         self.load_reset_values()
+        self.mcu.debug_clocks_changed()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.peripherals.peripheral import Peripheral
+from pytest_h7.twin.peripherals.rcc_bank import RccBank
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
 
 if TYPE_CHECKING:
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
+    from pytest_h7.twin.timeline import Event
 
 HSI_HZ = 64_000_000
 CSI_HZ = 4_000_000
@@ -43,8 +45,6 @@ _PLL_SOURCES = ("HSI", "CSI", "HSE")
 _ALLOCATED_ONLY = "FLASH"
 """FLASHEN gives CPU2 a part in D1; the registers of FLASH have their clock always (RM0399 9.5.9)."""
 
-_RMVF = 1 << 16
-
 
 def _prescaler(code: int, bits: int) -> int:
     """Divider of a prescaler field: HPRE and D1CPRE skip 32 (RM0399 9.7.7), the APB ones do not reach it."""
@@ -57,41 +57,16 @@ def _prescaler(code: int, bits: int) -> int:
     return 1 << exponent
 
 
-class RccBank(Peripheral):
-    """One core's bank: clock enables, low-power clock enables and reset flags."""
-
-    def __init__(self, mcu: Mcu, name: str) -> None:
-        super().__init__(mcu, name)
-        self._removing_flags = False
-
-    def plain_storage(self) -> frozenset[str]:
-        return frozenset(self.map.registers)
-
-    def read_RSR(self, master: Master) -> int:
-        return self["RSR"]
-
-    def write_RSR(self, value: int, master: Master) -> None:
-        if value & _RMVF:
-            self["RSR"] = _RMVF
-        else:
-            self["RSR"] &= ~_RMVF
-
-    def write(self, offset: int, size: int, value: int, master: Master) -> None:
-        super().write(offset, size, value, master)
-        self.mcu.update_domains()
-
-    def reset(self) -> None:
-        flags = self["RSR"]
-        super().reset()
-        self["RSR"] = flags & ~_RMVF
-
-
 class Rcc(Peripheral):
     """The clock controller. Frequencies follow the registers; a change takes effect at once."""
 
     def __init__(self, mcu: Mcu, hse_hz: int) -> None:
         self.hse_hz = hse_hz
         super().__init__(mcu, "RCC")
+        self._starting: dict[str, Event] = {}
+        for register in self.map.registers:
+            if register.endswith("RSTR"):
+                self.model(register, writer=partial(self._reset_peripherals, register))
         self.banks = {"cm7": RccBank(mcu, "RCC_C1"), "cm4": RccBank(mcu, "RCC_C2")}
         self._enables = self._enable_bits()
 
@@ -184,22 +159,45 @@ class Rcc(Peripheral):
             value = value & ~(1 << 18) | old & 1 << 18  # HSEBYP only while HSE is off
         value |= old & 1 << 19  # CSSHSEON is set only
         self["CR"] = value
-        for name, (on, ready, delay) in _START_UP.items():
-            if value & ~old & 1 << on:
-                if name == "HSE" and not value & 1 << 18:
-                    delay = _HSE_CRYSTAL_START_UP
-                self.mcu.schedule(delay, self._ready_setter(on, ready))
-            elif not value & 1 << on:
+        for name, (on, ready, _) in _START_UP.items():
+            if not value & 1 << on:
                 self["CR"] &= ~(1 << ready)
+                self._cancel_start(name)
+            elif not old & 1 << on:
+                self._start(name)
         self.mcu.clocks_changed()
 
-    def _ready_setter(self, on: int, ready: int) -> Callable[[], None]:
-        def set_ready() -> None:
-            if self["CR"] & 1 << on:
-                self["CR"] |= 1 << ready
-                self._switch_system_clock()
+    def _start(self, name: str) -> None:
+        """Make an oscillator or PLL ready when its start-up time is over; a PLL needs its source for it."""
+        _, ready, delay = _START_UP[name]
+        if name == "HSE" and not self.field("CR", "HSEBYP"):
+            delay = _HSE_CRYSTAL_START_UP
+        if name.startswith("PLL") and not self._pll_source_ready():
+            return
 
-        return set_ready
+        def set_ready() -> None:
+            self["CR"] |= 1 << ready
+            for pll in ("PLL1", "PLL2", "PLL3"):
+                on, locked, _ = _START_UP[pll]
+                if self["CR"] & (1 << on | 1 << locked) == 1 << on and not self._is_starting(pll):
+                    self._start(pll)
+            self._switch_system_clock()
+
+        self._starting[name] = self.mcu.schedule(delay, set_ready)
+
+    def _is_starting(self, name: str) -> bool:
+        return name in self._starting and self._starting[name].pending
+
+    def _cancel_start(self, name: str) -> None:
+        if self._is_starting(name):
+            self._starting[name].cancel()
+
+    def _pll_source_ready(self) -> bool:
+        source = self.field("PLLCKSELR", "PLLSRC")
+        return source < len(_PLL_SOURCES) and self._is_ready(_PLL_SOURCES[source])
+
+    def _is_ready(self, name: str) -> bool:
+        return bool(self["CR"] & 1 << _START_UP[name][1])
 
     def _in_use(self) -> set[str]:
         """Oscillators and PLL that the system clock runs on and that cannot be switched off."""
@@ -221,7 +219,7 @@ class Rcc(Peripheral):
     def _switch_system_clock(self) -> None:
         """Move SWS to SW once the wanted source is ready (RM0399 9.7.6)."""
         wanted = self["CFGR"] & 7
-        if wanted < len(_SW_SOURCES) and self["CR"] & 1 << _START_UP[_SW_SOURCES[wanted]][1]:
+        if wanted < len(_SW_SOURCES) and self._is_ready(_SW_SOURCES[wanted]):
             self["CFGR"] = self["CFGR"] & ~0x38 | wanted << 3
         self.mcu.clocks_changed()
 
@@ -272,7 +270,9 @@ class Rcc(Peripheral):
                 return CSI_HZ
             case "HSE":
                 return self.hse_hz
-        return self.pll_hz(1, "P")
+            case "PLL1":
+                return self.pll_hz(1, "P")
+        raise KeyError(source)
 
     def pll_hz(self, pll: int, output: str) -> int:
         """Return the frequency of output ``P``, ``Q`` or ``R`` of PLL 1 to 3 in Hz, 0 without a source."""
@@ -288,7 +288,15 @@ class Rcc(Peripheral):
         return self._source_hz(_PLL_SOURCES[source]) * (8192 * n + fraction) // (8192 * divm * divider)
 
     def clock_hz(self, name: str) -> int:
-        """Return a clock in Hz: ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``hsi``, ``hse`` ..."""
+        """Return a clock in Hz.
+
+        Args:
+            name: ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``, ``csi``,
+                ``hse``, ``lse`` or ``lsi``.
+
+        Raises:
+            KeyError: there is no clock of that name.
+        """
         system = self._source_hz(self.system_clock_source)
         cm7 = system // _prescaler(self.field("D1CFGR", "D1CPRE"), 4)
         hclk = cm7 // _prescaler(self.field("D1CFGR", "HPRE"), 4)
@@ -334,7 +342,7 @@ class Rcc(Peripheral):
         self["GCR"] |= value & 0xF
         self.mcu.boot_released()
 
-    def _reset_peripherals(self, register: str, value: int) -> None:
+    def _reset_peripherals(self, register: str, value: int, master: Master) -> None:
         fields = self.map.registers[register].fields.values()
         started = value & ~self[register]
         self[register] = value
@@ -342,18 +350,6 @@ class Rcc(Peripheral):
             model = self.mcu.peripherals.get(field.name.removesuffix("RST"))
             if started & field.mask and model is not None:
                 model.reset()
-
-    def write_AHB4RSTR(self, value: int, master: Master) -> None:
-        self._reset_peripherals("AHB4RSTR", value)
-
-    def write_APB1LRSTR(self, value: int, master: Master) -> None:
-        self._reset_peripherals("APB1LRSTR", value)
-
-    def write_APB2RSTR(self, value: int, master: Master) -> None:
-        self._reset_peripherals("APB2RSTR", value)
-
-    def write_APB4RSTR(self, value: int, master: Master) -> None:
-        self._reset_peripherals("APB4RSTR", value)
 
     def record_reset(self, *flags: str) -> None:
         """Set reset flags in both cores' copies of RSR; they add up until firmware removes them."""
@@ -363,9 +359,10 @@ class Rcc(Peripheral):
             bank["RSR"] |= bits
 
     def power_on_reset(self) -> None:
-        """Reset everything, flags included."""
+        """Reset everything, the flags and the backup domain included: VBAT is VDD on this board."""
         for bank in self.banks.values():
             bank["RSR"] = 0
+        self["BDCR"] = 0
         self.reset()
         self.record_reset("C1RSTF", "C2RSTF", "D1RSTF", "D2RSTF", "BORRSTF", "PINRSTF", "PORRSTF")
 
@@ -375,6 +372,8 @@ class Rcc(Peripheral):
         self.load_reset_values()
         self["BDCR"] = backup
         self["CR"] = 1 << 0 | 1 << 2
+        for name in _START_UP:
+            self._cancel_start(name)
         for bank in self.banks.values():
             bank.reset()
         self.mcu.clocks_changed()
@@ -384,6 +383,8 @@ class Rcc(Peripheral):
         wake_up_source = self["CFGR"] >> 6 & 1
         on, ready, _ = _START_UP[_SW_SOURCES[wake_up_source]]
         kept = 1 << 1 | 3 << 3 | 1 << 9 | 1 << 18
+        for name in _START_UP:
+            self._cancel_start(name)
         self["CR"] = self["CR"] & kept | 1 << on | 1 << ready
         self["CFGR"] = self["CFGR"] & ~0x3F | wake_up_source | wake_up_source << 3
         self.mcu.clocks_changed()

@@ -168,7 +168,8 @@ class Usart(Peripheral):
 
     def clock_changed(self) -> None:
         """Go on with a transmission that waited for the kernel clock."""
-        self._start_frame()
+        if self._tx_event is None and (self._tx_queue or self._shifting is not None):
+            self._start_frame()
 
     def _start_frame(self) -> None:
         if self._tx_event is None and self._enabled(_TE) and (self._tx_queue or self._shifting is not None):

@@ -28,7 +28,8 @@ def compile_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., b
             (folder / "program.c").write_text('#include "support.h"\n' + source)
             sources = [str(folder / "program.c"), str(_HERE / "support.c")]
             elf, image = folder / "program.elf", folder / "program.bin"
-            flags = ["-mthumb", "-mfloat-abi=hard", "-O2", "-ffreestanding", "-nostdlib", "-Wall", "-Werror"]
+            flags = ["-mthumb", "-mfloat-abi=hard", "-O2", "-ffreestanding", "-nostdlib"]
+            flags += ["-fno-delete-null-pointer-checks", "-Wall", "-Werror"]
             command = ["arm-none-eabi-gcc", *_FLAGS[name], *flags, f"-I{_HERE}", f"-T{_HERE / 'support.ld'}"]
             subprocess.run([*command, *sources, "-o", str(elf)], check=True)
             subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", str(elf), str(image)], check=True)

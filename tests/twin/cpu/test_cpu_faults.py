@@ -25,12 +25,15 @@ def report(handler):
 
 
 def test_a_bus_fault_of_a_load_is_precise(load):
-    source = report("bus_fault") + """
+    source = (
+        report("bus_fault")
+        + """
     void start(void) {
         SHCSR = 1 << 17;
         __asm volatile("mov r1, #5\\n .global here\\n here: ldr r1, [%0, #8]" :: "r"(0x48000000) : "r1");
         end();
     }"""
+    )
     chip = load(source)
     assert chip.run().split() == ["00000005", "00008200", "00000000", "48000008", "00000000"]
 
@@ -57,77 +60,104 @@ def test_a_failed_load_leaves_its_register(load):
     ],
 )
 def test_a_data_access_to_a_hole_is_a_bus_fault(load, name, instructions, expected):
-    source = report("bus_fault") + f"""
+    source = (
+        report("bus_fault")
+        + f"""
     void start(void) {{
         SHCSR = 1 << 17;
         __asm volatile(".global here\\n here: {instructions}" :: "l"(0x60000000) : "r1");
         end();
     }}"""
+    )
     assert load(source).run().split() == [*expected, "00000000"]
 
 
 def test_without_its_enable_bit_a_fault_escalates(load):
-    source = report("hard_fault") + """
+    source = (
+        report("hard_fault")
+        + """
     void start(void) {
         __asm volatile(".global here\\n here: ldr r1, [%0]" :: "l"(0x60000000) : "r1");
         end();
     }"""
+    )
     assert load(source).run().split() == ["00000003", "00008200", "40000000", "60000000", "00000000"]
 
 
 def test_a_fault_that_cannot_preempt_escalates(load):
-    source = report("hard_fault") + """
+    source = (
+        report("hard_fault")
+        + """
     void irq0(void) {
         __asm volatile(".global here\\n here: udf #0");
         end();
     }
     void start(void) { SHCSR = 7 << 16; NVIC_ISER0 = 1; PULSE_IRQ = 0; end(); }"""
+    )
     assert load(source).run().split() == ["00000003", "00010000", "40000000", "00000000"]
 
 
 def test_an_undefined_instruction_is_a_usage_fault(load):
-    source = report("usage_fault") + """
+    source = (
+        report("usage_fault")
+        + """
     void start(void) { SHCSR = 1 << 18; __asm volatile(".global here\\n here: udf #0"); end(); }"""
+    )
     assert load(source).run().split() == ["00000006", "00010000", "00000000", "00000000"]
 
 
 def test_a_double_precision_instruction_is_undefined_on_the_cm4_only(load, compile_program):
-    source = report("usage_fault") + """
+    source = (
+        report("usage_fault")
+        + """
     void start(void) {
         SHCSR = 1 << 18;
         __asm volatile(".global here\\n here: .inst.w 0xee300b01");  /* vadd.f64 d0, d0, d1 */
         say("added");
         end();
     }"""
+    )
     assert load(source, "cm7").run() == "added"
     assert load(source, "cm4").run().split() == ["00000006", "00010000", "00000000", "00000000"]
 
 
 def test_a_branch_to_an_even_address_leaves_thumb_state(load):
-    source = report("usage_fault") + """
+    source = (
+        report("usage_fault")
+        + """
     void start(void) {
         SHCSR = 1 << 18;
         __asm volatile("ldr r0, =here\\n bic r0, #1\\n bx r0\\n .ltorg\\n .align 2\\n .global here\\n here: nop");
         end();
     }"""
+    )
     assert load(source).run().split() == ["00000006", "00020000", "00000000", "00000000"]
 
 
 def test_execution_from_a_peripheral_is_a_memory_fault(load):
-    source = report("mem_manage").replace("frame[6] - (uint32_t)here", "frame[6]") + """
+    source = (
+        report("mem_manage").replace("frame[6] - (uint32_t)here", "frame[6]")
+        + """
     void start(void) { SHCSR = 1 << 16; ((void (*)(void))0x40001001)(); end(); }"""
+    )
     assert load(source).run().split() == ["00000004", "00000001", "00000000", "40001000"]
 
 
 def test_execution_from_a_hole_is_a_bus_fault(load):
-    source = report("bus_fault").replace("frame[6] - (uint32_t)here", "frame[6]") + """
+    source = (
+        report("bus_fault").replace("frame[6] - (uint32_t)here", "frame[6]")
+        + """
     void start(void) { SHCSR = 1 << 17; ((void (*)(void))0x10000001)(); end(); }"""
+    )
     assert load(source).run().split() == ["00000005", "00000100", "00000000", "10000000"]
 
 
 def test_svc_in_a_critical_section_escalates(load):
-    source = report("hard_fault") + """
+    source = (
+        report("hard_fault")
+        + """
     void start(void) { __asm volatile("cpsid i\\n svc 0\\n .global here\\n here: nop"); end(); }"""
+    )
     assert load(source).run().split() == ["00000003", "00000000", "40000000", "00000000"]
 
 
@@ -222,7 +252,7 @@ def test_a_debugger_can_rescue_a_core_from_lockup(load):
 
 
 def test_an_error_of_the_chip_surfaces_with_the_place_in_the_code(load):
-    chip = load("void start(void) { (void)REGISTER(0x40001000); say(\"on\"); }")
+    chip = load('void start(void) { (void)REGISTER(0x40001000); say("on"); }')
 
     def broken() -> int:
         raise ValueError("the model is wrong")

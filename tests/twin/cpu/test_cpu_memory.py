@@ -13,8 +13,9 @@ def test_stores_to_flash_reach_the_chip_and_leave_the_memory_to_it(load):
     chip = load("""
     void start(void) {
         __asm volatile(
-            "str %1, [%0]\\n strh %1, [%0, #6]\\n strb %1, [%0, #9]\\n strd %1, %2, [%0, #16]\\n"
-            "stm %0, {%1, %2}" :: "r"(0x08001000), "r"(0x11223344), "r"(0x55667788) : "memory");
+            "mov r4, %1\\n mov r5, %2\\n"
+            "str r4, [%0]\\n strh r4, [%0, #6]\\n strb r4, [%0, #9]\\n strd r4, r5, [%0, #16]\\n"
+            "stm %0, {r4, r5}" :: "r"(0x08001000), "r"(0x11223344), "r"(0x55667788) : "r4", "r5", "memory");
         put('a');
     }""")
     before = bytes(chip.flash)
@@ -58,11 +59,12 @@ def test_a_store_to_flash_in_an_it_block_does_not_derail_the_core(load):
     chip = load("""
     void start(void) {
         uint32_t r = 0;
-        __asm volatile("cmp %0, #0\\n itt eq\\n streq %0, [%1]\\n addeq %0, #1\\n add %0, #1\\n add %0, #1\\n add %0, #1"
+        __asm volatile("cmp %0, #0\\n itt eq\\n streq %0, [%1]\\n cmpeq %0, #1\\n"
+                       "add %0, #1\\n add %0, #1\\n add %0, #1"
                        : "+r"(r) : "r"(0x08001000) : "cc", "memory");
         say_hex(r);
     }""")
-    assert chip.run() == "00000004 "
+    assert chip.run() == "00000003 "
     assert chip.stores == [(FLASH + 0x1000, 4, 0)]
 
 

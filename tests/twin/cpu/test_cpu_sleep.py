@@ -107,7 +107,9 @@ def test_sev_wfe_wfe_clears_the_event_and_then_sleeps(load):
 
 
 def test_an_event_before_wfe_is_remembered(load):
-    chip = load('void start(void) { put(\'a\'); for (int i = 0; i < 2; i++) __asm volatile("wfe"); put(\'b\'); }')
+    chip = load(
+        "void start(void) { put('a'); for (int i = 0; i < 2; i++) __asm volatile(\"wfe\"); put('b'); }"
+    )
     chip.core.set_event()
     chip.run()
     assert chip.core.sleep is Sleep.SLEEP
@@ -157,7 +159,8 @@ def test_an_interrupt_wakes_wfe(load):
 
 
 def test_sev_in_ram_is_noticed_at_the_wfe(load):
-    chip = load("""
+    chip = load(
+        """
     static uint16_t code[] __attribute__((section(".bss"), aligned(4)));
     static uint16_t code[4];
     void start(void) {
@@ -166,7 +169,8 @@ def test_sev_in_ram_is_noticed_at_the_wfe(load):
         put('a');
         ((void (*)(void))((uint32_t)code | 1))();
         put('b');
-    }""".replace('    static uint16_t code[] __attribute__((section(".bss"), aligned(4)));\n', ""))
+    }""".replace('    static uint16_t code[] __attribute__((section(".bss"), aligned(4)));\n', "")
+    )
     assert chip.run() == "ab"
     assert chip.calls == ["event", "event"]
 
@@ -205,6 +209,16 @@ def test_systick_counts_and_wakes_in_sleep(load):
     assert core.sleep is Sleep.SLEEP
 
 
+def test_a_tick_at_the_very_end_of_a_run_wakes_the_core(load):
+    chip = load("""
+    void systick(void) { put('t'); }
+    void start(void) { SYST_RVR = 9999; SYST_CVR = 0; SYST_CSR = 7; for (;;) __asm volatile("wfi"); }""")
+    chip.run()
+    chip.core.run(chip.core.cycles_to_tick())
+    assert chip.core.running
+    assert chip.core.cycles_to_tick() == 10_000
+
+
 def test_without_tickint_systick_does_not_wake(load):
     chip = load("""
     void start(void) { SYST_RVR = 99; SYST_CVR = 0; SYST_CSR = 5; for (;;) __asm volatile("wfi"); }""")
@@ -215,7 +229,7 @@ def test_without_tickint_systick_does_not_wake(load):
 
 
 def test_halting_wakes_a_sleeping_core(load):
-    chip = load('void start(void) { put(\'a\'); __asm volatile("wfi\\n nop"); put(\'b\'); }')
+    chip = load("void start(void) { put('a'); __asm volatile(\"wfi\\n nop\"); put('b'); }")
     core = chip.core
     chip.run()
     sleeping_at = core.read_register("pc")
@@ -248,7 +262,9 @@ def test_a_breakpoint_behind_wfi_does_not_end_the_sleep(load):
 
 
 def test_yield_is_nothing(load):
-    chip = load('void start(void) { __asm volatile("yield"); put(\'a\'); __asm volatile("nop\\n yield"); put(\'b\'); }')
+    chip = load(
+        "void start(void) { __asm volatile(\"yield\"); put('a'); __asm volatile(\"nop\\n yield\"); put('b'); }"
+    )
     assert chip.run() == "ab"
 
 

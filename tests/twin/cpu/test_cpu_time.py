@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from single_core_chip import Chip
 
 BUSY = """
 volatile uint32_t ticks, work, flips;
@@ -47,8 +48,6 @@ def busy(compile_program):
 
 @pytest.fixture(scope="module")
 def expected(busy):
-    from single_core_chip import Chip
-
     results = {}
     for name, image in busy.items():
         chip = Chip(name)
@@ -60,8 +59,6 @@ def expected(busy):
 @pytest.mark.parametrize("quantum", QUANTA)
 @pytest.mark.parametrize("core", ["cm7", "cm4"])
 def test_the_outcome_does_not_depend_on_the_quantum(busy, expected, core, quantum):
-    from single_core_chip import Chip
-
     assert "t" in expected[core][0]
     chip = Chip(core)
     chip.load(busy[core])
@@ -71,8 +68,6 @@ def test_the_outcome_does_not_depend_on_the_quantum(busy, expected, core, quantu
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=30))
 def test_the_outcome_does_not_depend_on_any_cuts(busy, expected, cuts):
-    from single_core_chip import Chip
-
     chip = Chip("cm7")
     chip.load(busy["cm7"])
     for cut in cuts:
@@ -81,7 +76,7 @@ def test_the_outcome_does_not_depend_on_any_cuts(busy, expected, cuts):
 
 
 def test_a_run_goes_as_far_as_it_was_told(load):
-    chip = load("void start(void) { for (;;) __asm volatile(\"nop\"); }")
+    chip = load('void start(void) { for (;;) __asm volatile("nop"); }')
     for cycles in (1, 2, 3, 10, 1000, 99_999):
         before = chip.core.cycles
         chip.core.run(cycles)

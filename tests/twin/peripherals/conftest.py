@@ -85,6 +85,9 @@ class Bench:
         if self.exti.wake_pending(core):
             self.wake_ups.append(core)
 
+    def debug_clocks_changed(self) -> None:
+        """Nothing sleeps here."""
+
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         self.unmodelled[peripheral, register] += 1
 

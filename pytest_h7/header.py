@@ -1,0 +1,58 @@
+"""The lines in the report's header: which board, which probe, which chip, which firmware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.registers import peripheral
+from pytest_h7.errors import TargetAccessError
+
+if TYPE_CHECKING:
+    from pytest_h7.board.board import Board
+    from pytest_h7.board.images import Image
+
+_IDCODE = peripheral("DBGMCU").registers["IDCODE"]
+_REVISIONS = {0x1001: "Z", 0x1003: "Y", 0x2001: "X", 0x2003: "V"}
+"""Values of REV_ID (RM0399 63.5.8)."""
+
+_OPTION_BYTES = ("BCM7", "BCM4", "BOOT_CM7_ADD0", "BOOT_CM4_ADD0", "RDP")
+"""Those that decide what runs, and whether the chip can be debugged."""
+
+
+def describe_connection(board: Board) -> list[str]:
+    """Return a line about probe and chip, and one with the option bytes that matter.
+
+    Raises:
+        H7Error: the board does not answer.
+    """
+    probe = board.bench.probe
+    kind = "virtual board" if board.bench.is_virtual else "board"
+    voltage = f"{probe.voltage:.2f} V" if probe.voltage is not None else "voltage unknown"
+    idcode = board.ap[2].read_u32(DBGMCU_AP2_ADDRESS + _IDCODE.offset)
+    device, revision = (_IDCODE.fields[name].extract(idcode) for name in ("DEV_ID", "REV_ID"))
+    return [
+        f"{kind} {probe.serial}, {probe.product} {probe.firmware}, target {voltage}, "
+        f"chip 0x{device:03X} revision {_REVISIONS.get(revision, f'0x{revision:04X}')}",
+        _option_bytes(board),
+    ]
+
+
+def _option_bytes(board: Board) -> str:
+    try:
+        values = board.option_bytes.read(*_OPTION_BYTES)
+    except TargetAccessError:
+        # A board that is attached to may sleep.
+        return "option bytes: not readable now"
+    return " ".join(f"{name}={_option_value(name, value)}" for name, value in values.items())
+
+
+def _option_value(name: str, value: int) -> str:
+    if name in ("BCM7", "BCM4"):
+        return str(value)
+    return f"0x{value:02X}" if name == "RDP" else f"0x{value:04X}"
+
+
+def describe_image(image: Image) -> str:
+    """Return core, file name and the beginning of the file's hash."""
+    return f"{image.core} {image.path.name} (sha256 {image.sha256[:12]})"

@@ -1,0 +1,95 @@
+"""Measures what was asked for, or everything; prints a table and writes the figures as JSON.
+
+Usage: python tests/benchmarks [--check] [--output FILE] [METRIC ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import measure
+
+from pytest_h7.firmware_build import ROOT
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure's unit, and what it should be: at most or at least `target`; None where there is no target."""
+
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+
+    def met(self, figure: float) -> bool:
+        """Return whether a figure is as good as it should be."""
+        if self.target is None:
+            return True
+        return figure >= self.target if self.at_least else figure <= self.target
+
+    def wish(self) -> str:
+        """Return the target as text."""
+        return "" if self.target is None else f"{'>=' if self.at_least else '<='} {self.target:g}"
+
+
+MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
+    measure.plugin_import: {"plugin_import_ms": Metric("ms", 10)},
+    measure.session_start: {"session_start_s": Metric("s", 2)},
+    measure.empty_tests: {
+        "test_overhead_ms": Metric("ms", 40),
+        "test_transfers": Metric("transfers"),
+        "flashed_test_transfers": Metric("transfers"),
+    },
+    measure.connection: {
+        "boot_to_ap3_wall_ms": Metric("ms", 150),
+        "boot_board_time_ms": Metric("ms"),
+        "connect_transfers": Metric("transfers"),
+        "flash_transfers": Metric("transfers"),
+        "reflash_unchanged_transfers": Metric("transfers"),
+    },
+    measure.two_cores: {"twin_mips_two_cores": Metric("MIPS", 40, at_least=True)},
+    measure.one_core: {"twin_mips_one_core": Metric("MIPS")},
+    measure.idle_second: {"idle_second_ms": Metric("ms", 120)},
+    measure.memory: {"rss_mb": Metric("MiB", 200)},
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 1 if ``--check`` is given and a target is missed."""
+    names = [name for metrics in MEASUREMENTS.values() for name in metrics]
+    parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__.splitlines()[0])
+    parser.add_argument("metric", nargs="*", help=f"what to measure: {', '.join(names)} (default: all)")
+    parser.add_argument("--check", action="store_true", help="fail if a figure misses its target")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json", help="the JSON file")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.metric if name not in names]
+    if unknown:
+        parser.error(f"there is no metric {', '.join(unknown)}")
+    wanted = options.metric or names
+    figures: dict[str, float] = {}
+    missed = False
+    sys.stdout.write(f"{'metric':<30}{'figure':>10} {'unit':<11}target\n")
+    for measurement, metrics in MEASUREMENTS.items():
+        if not any(name in wanted for name in metrics):
+            continue
+        found = measurement()
+        for name, metric in metrics.items():
+            if name not in wanted:
+                continue
+            figures[name] = found[name]
+            met = metric.met(found[name])
+            missed = missed or not met
+            row = f"{name:<30}{found[name]:>10.6g} {metric.unit:<11}{metric.wish()}"
+            sys.stdout.write(row.rstrip() + ("\n" if met else "  MISSED\n"))
+            sys.stdout.flush()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    return 1 if missed and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""Records what each test costs, as JSON in the file that BENCH_RECORD names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_records: dict[str, dict[str, Any]] = defaultdict(lambda: {"seconds": 0.0})
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    record = _records[report.nodeid.partition("::")[2]]
+    record["seconds"] += report.duration
+    record.update(report.user_properties)
+    if report.when == "call":
+        record["began"] = report.start
+
+
+def pytest_sessionfinish() -> None:
+    Path(os.environ["BENCH_RECORD"]).write_text(json.dumps(_records))
