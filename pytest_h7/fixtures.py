@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pytest_h7.board.board import Board
     from pytest_h7.board.core import Core
     from pytest_h7.board.images import ImagePair
-
-T = TypeVar("T")
 
 _CONSOLE_LATENCY = 0.01
 """Seconds after which what has been sent has arrived; an assumption of what an ST-LINK and its driver hold."""
@@ -94,21 +92,12 @@ def _option_bytes_in_force(board: Board, values: Mapping[str, int]) -> Iterator[
     if not values:
         yield
         return
-    before = _while_reachable(board, lambda: board.option_bytes.read(*values))
+    before = board.option_bytes.read_anyway(*values)
     try:
-        _while_reachable(board, lambda: board.option_bytes.set(**values))
+        board.option_bytes.set(**values)
         yield
     finally:
-        _while_reachable(board, lambda: board.option_bytes.set(**before))
-
-
-def _while_reachable(board: Board, action: Callable[[], T]) -> T:
-    """Do something again with the CM7 halted if the chip was asleep."""
-    try:
-        return action()
-    except TargetAccessError:
-        board.reset(halt=True)
-        return action()
+        board.option_bytes.set(**before)
 
 
 @pytest.fixture

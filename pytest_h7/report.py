@@ -85,7 +85,7 @@ def describe_board(board: Board, *, stay_halted: bool) -> list[str]:
     if snapshot.cores["cm4"].state is CoreState.UNREACHABLE:
         lines.append(f"AP3: {board.ap[3].explain()}")
     if stay_halted and running:
-        lines.append(f"{' and '.join(core.name for core in running)} stay halted there")
+        lines.append(f"{' and '.join(core.name for core in running)} stayed halted there")
     return lines + _console_lines(board)
 
 

@@ -69,10 +69,7 @@ def check_write(address: int, data: bytes, read_word: Callable[[int], int]) -> N
         for field in _PROTECTED.get(word_address, ()):
             changed = (read_word(word_address) ^ value) & mask & field.mask
             if changed:
-                raise SafetyError(
-                    f"Refused to change the option byte {field.name}: it can lock the chip or hide its "
-                    "flash for good; use STM32CubeProgrammer if you really mean it."
-                )
+                raise _refused_option(field.name)
         erase = _ERASES.get(word_address)
         if erase is not None and value & mask & erase[0].mask:
             raise SafetyError(f"Refused to {erase[1]}: erase the sectors that you program instead.")
@@ -113,6 +110,11 @@ def check_option_names(names: Sequence[str]) -> None:
     """
     for name in names:
         if OPTION_BYTES[name].protected:
-            raise SafetyError(
-                f"Refused to change the option byte {name}: it can lock the chip or hide its flash for good."
-            )
+            raise _refused_option(name)
+
+
+def _refused_option(name: str) -> SafetyError:
+    return SafetyError(
+        f"Refused to change the option byte {name}: it can lock the chip or hide its flash for good; "
+        "use STM32CubeProgrammer if you really mean it."
+    )

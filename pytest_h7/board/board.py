@@ -96,7 +96,9 @@ class Board:
         self.gpio = Pins(lambda name: Pin(name, self.registers, connection, bench.clock, bench.stimulus))
         self.button = Button(self.gpio[BUTTON_PIN])
         self.leds = {name: Led(self.gpio[pin]) for name, pin in LED_PINS.items()}
-        self.option_bytes = OptionBytes(connection, bench.clock, self.halt_reachable_cores, self.reset)
+        self.option_bytes = OptionBytes(
+            connection, bench.clock, self.halt_reachable_cores, self.reset, self.reset_and_hold
+        )
 
     def _make_core(self, name: str, apsel: int) -> Core:
         def image() -> Image | None:
@@ -177,6 +179,21 @@ class Board:
                 f"The CM7 did not stop at its first instruction after the reset. {self.ap[0].explain()}"
             )
 
+    def reset_and_hold(self) -> None:
+        """Reset the chip and halt the CM7, so that AP0 gives access to flash and option bytes.
+
+        AP0 has the CM7's clock, and reaches nothing while that sleeps or is held. A CM7 that its option byte
+        holds is released through RCC_GCR (RM0399 9.7.34).
+
+        Raises:
+            H7Error: the CM7 could not be halted.
+        """
+        try:
+            self.reset(halt=True)
+        except H7Error:
+            self.registers.RCC.GCR.BOOT_C1 = 1
+            self.cm7.halt()
+
     def _cycle_power(self) -> None:
         if self.bench.power is None:
             raise H7Error("This bench cannot switch the board's power: mark the test h7_requires('power').")
@@ -207,8 +224,7 @@ class Board:
         try:
             images = images_to_program(self._connection, pair, policy)
         except TargetAccessError:
-            # AP0 reads nothing while the CM7 sleeps without a clock.
-            self.reset(halt=True)
+            self.reset_and_hold()
             images = images_to_program(self._connection, pair, policy)
         if not images:
             return FlashResult((), 0)

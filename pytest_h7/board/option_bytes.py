@@ -27,12 +27,18 @@ class OptionBytes:
     """The option bytes in force, by the names of the reference manual (RM0399 section 4.4)."""
 
     def __init__(
-        self, connection: Connection, clock: Clock, halt: Callable[[], None], reset: Callable[[], None]
+        self,
+        connection: Connection,
+        clock: Clock,
+        halt: Callable[[], None],
+        reset: Callable[[], None],
+        reset_and_hold: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._halt = halt
         self._reset = reset
+        self._reset_and_hold = reset_and_hold
 
     def _read_register(self, name: str) -> int:
         """Read a FLASH register through AP0, through AP3 where the CM7 is held."""
@@ -57,6 +63,17 @@ class OptionBytes:
             option.name: (words[current_register(option)] & option.mask) >> option.lsb for option in options
         }
 
+    def read_anyway(self, *names: str) -> dict[str, int]:
+        """Return several option bytes; where no core has a clock to read them with, reset the board for it."""
+        try:
+            return self.read(*names)
+        except TargetAccessError:
+            self._reset_and_hold()
+            try:
+                return self.read(*names)
+            finally:
+                self._reset()
+
     def set(self, **values: int) -> None:
         """Change option bytes and reset the board, so that they are in force.
 
@@ -68,22 +85,28 @@ class OptionBytes:
             ValueError: a value does not fit.
             FlashError: the chip did not take the change.
         """
-        check_option_names(list(values))
         for name, value in values.items():
-            if not 0 <= value < 1 << OPTION_BYTES[name].width:
-                raise ValueError(f"{name} holds 0 to {(1 << OPTION_BYTES[name].width) - 1}, not {value}")
-        if self.read(*values) == values:
+            highest = (1 << _option(name).width) - 1
+            if not 0 <= value <= highest:
+                raise ValueError(f"{name} holds 0 to {highest}, not {value}")
+        check_option_names(list(values))
+        if self.read_anyway(*values) == values:
             return
         self._program(values)
         self._reset()
-        in_force = self.read(*values)
+        in_force = self.read_anyway(*values)
         if in_force != values:
             raise FlashError(f"The chip did not take the option bytes: {in_force} instead of {values}.")
 
     def _program(self, values: dict[str, int]) -> None:
         connection = self._connection
         self._halt()
-        if connection.read_word(0, _OPTCR.address) & 1:
+        try:
+            locked = connection.read_word(0, _OPTCR.address) & 1
+        except TargetAccessError:
+            self._reset_and_hold()
+            locked = connection.read_word(0, _OPTCR.address) & 1
+        if locked:
             for key in _KEYS:
                 connection.write_word(0, _FLASH["OPTKEYR"].address, key)
         try:

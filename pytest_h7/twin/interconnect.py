@@ -7,6 +7,7 @@ error; a peripheral whose bus clock is off reads zero here ("invalid" in the man
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, Memory
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
 
 _GRANULE_BITS = 7
 _PAGE = 0x400
-_GPV = range(0x5100_0000, 0x5200_0000)
+_GPV = range(0x5100_0000, 0x5110_0000)
 _SYSTEM_DEBUG = range(0x5C00_0000, 0x5C02_0000)
 _FORMATS = {1: "<B", 2: "<H", 4: "<I"}
+
+
+@dataclass(frozen=True)
+class BootAlias:
+    """What the CM4 sees at address 0: a memory from `offset` on (RM0399 table 6, note 4)."""
+
+    memory: Memory
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """Bytes up to the end of the memory."""
+        return self.memory.size - self.offset
 
 
 class UnlistedPeripheral:
@@ -65,7 +79,7 @@ class Interconnect:
         bases = sorted(peripheral.base for peripheral in listed)
         following = dict(zip(bases, [*bases[1:], 1 << 32], strict=True))
         for peripheral in listed:
-            page_end = (peripheral.base | _PAGE - 1) + 1
+            page_end = _GPV.stop if peripheral.base in _GPV else (peripheral.base | _PAGE - 1) + 1
             for address in range(
                 peripheral.base, min(page_end, following[peripheral.base]), 1 << _GRANULE_BITS
             ):
@@ -75,7 +89,7 @@ class Interconnect:
             for memory in MEMORIES
             for start in (memory.start, *memory.aliases)
         ]
-        self.boot_alias: Memory | None = None
+        self.boot_alias: BootAlias | None = None
 
     # -- peripherals ----------------------------------------------------------------------------
 
@@ -106,8 +120,9 @@ class Interconnect:
 
     def find_memory(self, address: int, master: Master) -> tuple[Memory, int] | None:
         """Return the memory at `address` and the offset in it, None where `master` reaches none."""
-        if master is Master.AP3 and self.boot_alias is not None and address < self.boot_alias.size:
-            return self.boot_alias, address
+        alias = self.boot_alias
+        if master.core == "cm4" and alias is not None and address < alias.size:
+            return alias.memory, alias.offset + address
         for start, end, memory in self._spans:
             if start <= address < end:
                 reachable = {"cm7": memory.cm7, "cm4": memory.cm4, None: memory.ap1}[master.core]

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_h7.chip.memory import (
     BACKUP_SRAM,
-    FLASH_BANKS,
+    FLASH_BANK2,
     MEMORIES,
+    Domain,
     memory_at,
+    peripheral_domain,
 )
 from pytest_h7.chip.registers import peripheral_names
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.cpu import Core, Sleep
-from pytest_h7.twin.interconnect import Interconnect
+from pytest_h7.twin.interconnect import BootAlias, Interconnect
 from pytest_h7.twin.memories import Memories
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
 from pytest_h7.twin.peripherals.exti import Exti
@@ -47,6 +49,9 @@ SEV_PULSE_CYCLES = 512
 
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
 _ANY = ("cm7", "cm4")
+
+_KEPT_BY_SYSTEM_RESET = ("DBGMCU", "RTC")
+"""DBGMCU is reset by power-on only, RTC is in the backup domain (RM0399 9.4.1, table 56)."""
 
 ModelT = TypeVar("ModelT", bound=Peripheral)
 
@@ -146,8 +151,8 @@ class Mcu:
             for start in (memory.start, *memory.aliases):
                 core.invalidate(start + address - memory.start, length)
         alias = self.interconnect.boot_alias
-        if alias is memory:
-            self.cores["cm4"].invalidate(address - memory.start, length)
+        if alias is not None and alias.memory is memory:
+            self.cores["cm4"].invalidate(max(0, address - memory.start - alias.offset), length)
 
     def core_read(self, core: Core, address: int, size: int) -> int:
         """Serve a core's access to what is not mapped directly."""
@@ -261,9 +266,10 @@ class Mcu:
         self.wakeup_changed(core.name)
 
     def core_woke(self, core: Core) -> None:
-        """A core left its sleep."""
+        """A core left its sleep; CStop too, where the debugger keeps its clock and halts it."""
         before, self._mode[core.name] = self._mode[core.name], CpuMode.RUN
         if before is CpuMode.STOP:
+            self.scheduler.set_clock(core, on=True)
             self.update_domains()
         else:
             self._update_kernel_clocks()
@@ -286,12 +292,20 @@ class Mcu:
         self._mode[name] = CpuMode.RUN
         self.update_domains()
         if was_standby:
-            self._start_core(name, debug=True)
             return
         self.scheduler.set_clock(core, on=True)
         core.wake_if_pending()
         if core.sleep is Sleep.DEEP:
             self.core_slept(core)
+
+    def domain_left_standby(self, domain: Domain) -> None:
+        """D1 or D2 has its supply again: what is in it starts from reset (RM0399 7.7.5, 9.4.2)."""
+        self.rcc.record_reset(f"{domain.value}RSTF")
+        self._lose_power(domain)
+        for model in self.peripherals.values():
+            if peripheral_domain(model.base) is domain:
+                model.reset()
+        self._start_core("cm7" if domain is Domain.D1 else "cm4", debug=True)
 
     def update_domains(self) -> None:
         """Find the domains' states again after anything they depend on has changed."""
@@ -315,10 +329,8 @@ class Mcu:
         if mode is CpuMode.RUN:
             return True
         domain = "D1" if name == "cm7" else "D2"
-        if mode is CpuMode.SLEEP:
-            bit = "SLEEP"
-        else:
-            bit = "STANDBY" if self.domain_state(domain) == "standby" else "STOP"
+        stopped = "STANDBY" if self.domain_state(domain) == "standby" else "STOP"
+        bit = "SLEEP" if mode is CpuMode.SLEEP else stopped
         fields = self.dbgmcu.map.registers["CR"].fields
         word = self.dbgmcu["CR"]
         if mode is CpuMode.STOP and not self.debug_stop_retroactive:
@@ -335,10 +347,10 @@ class Mcu:
     def power_on(self) -> None:
         """Apply VDD: power-on reset, then both cores start as the option bytes say."""
         self.supplied = self.powered = True
-        self.nrst_asserted = False
         self._stop_cores()
         self.pwr.power_on_reset()
         self.dbgmcu.power_on_reset()
+        self.peripherals["RTC"].reset()
         self._reset_peripherals()
         self.rcc.power_on_reset()
         self._release_after_reset(debug=True)
@@ -348,9 +360,13 @@ class Mcu:
         self.supplied = self.powered = False
         self._stop_cores()
         self._reset_peripherals()
-        self.memories.lose_power()
+        self._lose_power(*Domain)
+
+    def _lose_power(self, *domains: Domain) -> None:
+        self.memories.lose_power(*domains)
         for memory in MEMORIES:
-            self.code_changed(memory.start, memory.size)
+            if memory.domain in domains:
+                self.code_changed(memory.start, memory.size)
 
     def lose_vcore(self) -> None:
         """The chosen supply does not exist: the core voltage collapses until power is cycled."""
@@ -394,7 +410,7 @@ class Mcu:
 
     def _reset_peripherals(self) -> None:
         for model in self.peripherals.values():
-            if model is not self.dbgmcu:
+            if model.name not in _KEPT_BY_SYSTEM_RESET:
                 model.reset()
         for unlisted in self.interconnect.unlisted:
             unlisted.reset()
@@ -411,6 +427,8 @@ class Mcu:
 
     def boot_released(self) -> None:
         """RCC_GCR was written: start a core that was held until now."""
+        if self.nrst_asserted or (self._reset_release is not None and self._reset_release.pending):
+            return
         for name, bit in (("cm7", 2), ("cm4", 3)):
             if self._mode[name] is CpuMode.HELD and self.rcc["GCR"] & 1 << bit:
                 self._start_core(name, debug=False)
@@ -429,10 +447,14 @@ class Mcu:
         """Show the CM4's boot memory at address 0 too (RM0399 table 6, note 4)."""
         memory = memory_at(boot_address)
         if memory is None or not memory.cm4 or memory is BACKUP_SRAM:
-            memory = FLASH_BANKS[1]
+            alias = BootAlias(FLASH_BANK2, 0)
+        else:
+            places = (boot_address - start for start in (memory.start, *memory.aliases))
+            alias = BootAlias(memory, next(offset for offset in places if 0 <= offset < memory.size))
         previous = self.interconnect.boot_alias
-        if previous is not memory:
+        if previous != alias:
             if previous is not None:
                 core.unmap(0, previous.size)
-            core.map(0, memory.size, self.memories.pointer(memory), memory.writable)
-            self.interconnect.boot_alias = memory
+            pointer = self.memories.pointer(alias.memory) + alias.offset
+            core.map(0, alias.size, pointer, alias.memory.writable)
+            self.interconnect.boot_alias = alias

@@ -11,6 +11,7 @@ from pytest_h7.chip.memory import (
     MEMORIES,
     SYSTEM_FLASH1,
     UNIQUE_ID_ADDRESS,
+    Domain,
     Memory,
 )
 
@@ -57,8 +58,8 @@ class Memories:
         """Return the host address of the first byte of a memory."""
         return self._pointers[memory.name]
 
-    def lose_power(self) -> None:
-        """Clear every memory that needs power."""
+    def lose_power(self, *domains: Domain) -> None:
+        """Clear every memory of some domains that needs power."""
         for memory in MEMORIES:
-            if memory not in _PERSISTENT:
+            if memory.domain in domains and memory not in _PERSISTENT:
                 ctypes.memset(self.pointer(memory), 0, memory.size)

@@ -38,7 +38,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     pytest.main(["-q", "-p", "no:cacheprovider"])
 print(time.process_time() - start)
 """
-_PAIRS = 15
+_PAIRS = 25
 _STARTS = 4
 _BOOTS = 8
 _IDLE_SECONDS = 6
@@ -116,7 +116,17 @@ def _run_suite(selection: str) -> dict[str, dict[str, Any]]:
         for path in _SUITE.glob("*.py"):
             shutil.copy(path, folder)
         record = folder / "record.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", selection]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "recorder",
+            "-p",
+            "no:cacheprovider",
+            selection,
+        ]
         environment = _environment(BENCH_RECORD=str(record))
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         records: dict[str, dict[str, Any]] = json.loads(record.read_text())

@@ -36,8 +36,9 @@ def build(folder: Path, rounds: int) -> ImagePair:
     header = folder / "stm32h755.h"
     subprocess.run([sys.executable, _COMMON / "generate_header.py", header], check=True)
     for core, cpu in _CPU.items():
+        elf = folder / f"{core}.elf"
         definitions = [f"-DCORE_{core.upper()}", f"-DROUNDS={rounds}u"]
-        places = [f"-I{folder}", f"-I{_COMMON}", f"-L{_COMMON}", f"-T{core}.ld", "-o", folder / f"{core}.elf"]
+        places = [f"-I{folder}", f"-I{_COMMON}", f"-L{_COMMON}", f"-T{core}.ld", f"-o{elf}"]
         subprocess.run([COMPILER, *cpu, *_COMPILE, *definitions, *_LINK, *places, *_SOURCES], check=True)
     return load_pair(folder / "cm7.elf", folder / "cm4.elf")
 

@@ -95,6 +95,7 @@ def _own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: Vi
         if name.startswith("H7_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path / "twins"))
+    monkeypatch.setenv("COLUMNS", "200")
     boards = {"": spare_board}
     monkeypatch.setattr(twin_board, "_boards", boards)
     yield
@@ -138,3 +139,12 @@ def run_apart(pytester: pytest.Pytester, _own_boards: None) -> Run:
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
     return run
+
+
+@pytest.fixture
+def real_board(monkeypatch: pytest.MonkeyPatch, virtual: VirtualBoard) -> str:
+    """Have the ST-LINK of the virtual board taken for a real one; gives its serial number."""
+    monkeypatch.setenv("H7_TWIN", "twin")
+    monkeypatch.setattr("pytest_h7.bench.bench.board_behind", lambda _driver: None)
+    monkeypatch.setattr("pytest_h7.bench.probes.board_behind", lambda _driver: None)
+    return virtual.serial

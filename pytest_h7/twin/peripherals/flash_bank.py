@@ -188,6 +188,7 @@ class FlashBank:
         self._queue.popleft().complete()
         self.flags |= EOP
         self._start()
+        self._flash.mcu.update_domains()  # D1 may have waited for this (RM0399 4.6.2)
 
     # -- cells ----------------------------------------------------------------------------------
 

@@ -18,8 +18,9 @@ _ACTVOSRDY = 1 << 13
 _VOSRDY = 1 << 13
 _DBP = 1 << 8
 
-_STOPF, _SBF, _SBF_D1, _SBF_D2, _CSSF = (1 << bit for bit in (5, 6, 7, 8, 9))
-_FLAGS = _STOPF | _SBF | _SBF_D1 | _SBF_D2
+_STOPF, _SBF, _CSSF = (1 << bit for bit in (5, 6, 9))
+_SBF_DOMAIN = {"D1": 1 << 7, "D2": 1 << 8}
+_FLAGS = _STOPF | _SBF | _SBF_DOMAIN["D1"] | _SBF_DOMAIN["D2"]
 _CPUCR_WRITABLE = 0x0C07
 _PDDS = {"D1": 1 << 0, "D2": 1 << 1, "D3": 1 << 2}
 _RUN_D3 = 1 << 11
@@ -128,8 +129,9 @@ class Pwr(Peripheral):
 
     def _write_cpu_control(self, register: str, value: int) -> None:
         flags = 0 if value & _CSSF else self[register] & _FLAGS
-        if self.mcu.domain_state("D2") == "standby":
-            flags |= self[register] & _SBF_D2
+        for domain, flag in _SBF_DOMAIN.items():
+            if self.mcu.domain_state(domain) == "standby":
+                flags |= self[register] & flag
         self[register] = value & _CPUCR_WRITABLE | flags
         self.mcu.update_domains()
 
@@ -150,4 +152,4 @@ class Pwr(Peripheral):
     def record_domain_standby(self, domain: str) -> None:
         """Set SBF_D1 or SBF_D2: the domain has been in DStandby."""
         for register in self._registers.values():
-            self[register] |= _SBF_D1 if domain == "D1" else _SBF_D2
+            self[register] |= _SBF_DOMAIN[domain]

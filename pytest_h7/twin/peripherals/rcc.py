@@ -42,6 +42,12 @@ _LSI_START_UP = 100 * PS_PER_US
 _SW_SOURCES = ("HSI", "CSI", "HSE", "PLL1")
 _PLL_SOURCES = ("HSI", "CSI", "HSE")
 
+_ALLOCATIONS = {
+    "D1": ("AHB3ENR", "APB3ENR"),
+    "D2": ("AHB1ENR", "AHB2ENR", "APB1LENR", "APB1HENR", "APB2ENR"),
+}
+"""Enable registers of the buses of a domain (RM0399 table 7)."""
+
 _ALLOCATED_ONLY = "FLASH"
 """FLASHEN gives CPU2 a part in D1; the registers of FLASH have their clock always (RM0399 9.5.9)."""
 
@@ -103,12 +109,9 @@ class Rcc(Peripheral):
             return False
         return not asleep or low_power is None or bool(values[low_power] & mask)
 
-    def allocated(self, core: str, peripherals: frozenset[str]) -> bool:
-        """Return whether a core has the clock of any of these peripherals or memories enabled."""
-        values = self.banks[core]._values
-        return any(
-            values[offset] & mask for name, (offset, mask, _) in self._enables.items() if name in peripherals
-        )
+    def allocated(self, core: str, domain: str) -> bool:
+        """Return whether a core has a peripheral or memory of D1 or D2 enabled (RM0399 9.5.9, 9.5.10)."""
+        return any(self.banks[core][register] for register in _ALLOCATIONS[domain])
 
     def gated(self, peripheral: str) -> bool:
         """Return whether a peripheral has no clock unless a core enables it."""

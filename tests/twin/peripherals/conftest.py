@@ -91,6 +91,9 @@ class Bench:
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         self.unmodelled[peripheral, register] += 1
 
+    def update_domains(self) -> None:
+        """There are no domains here."""
+
     def clocked(self, name: str) -> bool:
         return self.usart_clocked
 

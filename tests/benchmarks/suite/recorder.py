@@ -1,4 +1,4 @@
-"""Records what each test costs, as JSON in the file that BENCH_RECORD names."""
+"""A pytest plugin that records what each test costs, as JSON in the file that BENCH_RECORD names."""
 
 from __future__ import annotations
 

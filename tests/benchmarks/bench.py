@@ -1,12 +1,13 @@
 """Measures what was asked for, or everything; prints a table and writes the figures as JSON.
 
-Usage: python tests/benchmarks [--check] [--output FILE] [METRIC ...]
+Usage: python tests/benchmarks/bench.py [--check] [--output FILE] [METRIC ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import measure
 
+from pytest_h7.errors import H7Error
 from pytest_h7.firmware_build import ROOT
 
 
@@ -59,7 +61,7 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 1 if ``--check`` is given and a target is missed."""
+    """Return 1 if a measurement fails or, with ``--check``, a figure misses its target."""
     names = [name for metrics in MEASUREMENTS.values() for name in metrics]
     parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__.splitlines()[0])
     parser.add_argument("metric", nargs="*", help=f"what to measure: {', '.join(names)} (default: all)")
@@ -71,24 +73,28 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no metric {', '.join(unknown)}")
     wanted = options.metric or names
     figures: dict[str, float] = {}
-    missed = False
+    failed = missed = False
     sys.stdout.write(f"{'metric':<30}{'figure':>10} {'unit':<11}target\n")
     for measurement, metrics in MEASUREMENTS.items():
-        if not any(name in wanted for name in metrics):
+        chosen = [name for name in metrics if name in wanted]
+        if not chosen:
             continue
-        found = measurement()
-        for name, metric in metrics.items():
-            if name not in wanted:
-                continue
+        try:
+            found = measurement()
+        except (H7Error, RuntimeError, subprocess.CalledProcessError) as error:
+            failed = True
+            sys.stdout.write(f"{', '.join(chosen)}: not measured: {error}\n")
+            continue
+        for name in chosen:
             figures[name] = found[name]
-            met = metric.met(found[name])
+            met = metrics[name].met(found[name])
             missed = missed or not met
-            row = f"{name:<30}{found[name]:>10.6g} {metric.unit:<11}{metric.wish()}"
+            row = f"{name:<30}{found[name]:>10.6g} {metrics[name].unit:<11}{metrics[name].wish()}"
             sys.stdout.write(row.rstrip() + ("\n" if met else "  MISSED\n"))
-            sys.stdout.flush()
+        sys.stdout.flush()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=2) + "\n")
-    return 1 if missed and options.check else 0
+    return 1 if failed or (missed and options.check) else 0
 
 
 if __name__ == "__main__":
