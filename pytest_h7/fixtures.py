@@ -50,11 +50,12 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     `h7_transfers`, commands to the probe.
     """
     values = option_bytes(request.node)
+    # Symbols of the images are good for what is in flash already, too.
+    images = request.getfixturevalue("h7_images") if "h7_images" in request.fixturenames else None
     board = _h7_session.board
     request.node.stash[uses_board_key] = True
     _h7_session.leave_halted = False
-    # Symbols of the images are good for what is in flash already, too.
-    board.images = request.getfixturevalue("h7_images") if "h7_images" in request.fixturenames else None
+    board.images = images
     with _recorded_cost(request.node, board):
         board.bench.listen()
         _clean(board)

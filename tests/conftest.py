@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PROGRAMS = Path(__file__).parent / "programs"
 COMMON = ROOT / "firmware" / "common"
 _CPU = {"cm7": ("-mcpu=cortex-m7", "-mfpu=fpv5-d16"), "cm4": ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16")}
+_FLAGS = ["-mthumb", "-mfloat-abi=hard", "-std=c11", "-O2", "-g", "-Wall", "-Werror", "-ffreestanding"]
+_FLAGS += ["-fno-delete-null-pointer-checks", "-Wno-array-bounds"]  # memory begins at address 0
 _PLACES = {"cm7": ("0x08000000", "0x20020000"), "cm4": ("0x08100000", "0x10010000")}
 
 
@@ -47,6 +49,7 @@ def load(mcu: Mcu, image: Image) -> None:
         bank = next(bank for bank in FLASH_BANKS if segment.address in bank)
         start = segment.address - bank.start
         mcu.memory(bank.name)[start : start + len(segment.data)] = segment.data
+        mcu.code_changed(segment.address, len(segment.data))
 
 
 @pytest.fixture(scope="session")
@@ -100,25 +103,8 @@ class Compiler:
         return self._support[core]
 
     def _run(self, core: str, *arguments: str | Path) -> None:
-        command = [
-            COMPILER,
-            *_CPU[core],
-            "-mthumb",
-            "-mfloat-abi=hard",
-            "-std=c11",
-            "-O2",
-            "-g",
-            "-Wall",
-            "-Werror",
-        ]
-        command += [
-            "-ffreestanding",
-            "-Wno-array-bounds",
-            f"-DCORE_{core.upper()}",
-            f"-I{self._folder}",
-            f"-I{COMMON}",
-        ]
-        subprocess.run([*command, *arguments], check=True)
+        places = [f"-DCORE_{core.upper()}", f"-I{self._folder}", f"-I{COMMON}"]
+        subprocess.run([COMPILER, *_CPU[core], *_FLAGS, *places, *arguments], check=True)
 
 
 @pytest.fixture(scope="session")

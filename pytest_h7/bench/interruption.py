@@ -44,7 +44,7 @@ def _on_main_thread() -> bool:
 def uninterrupted() -> Iterator[None]:
     """Have the signals made patient wait while the context lasts, which must end by itself."""
     global _depth, _waiting
-    if True:
+    if not _on_main_thread():
         yield
         return
     _depth += 1

@@ -93,7 +93,7 @@ class Board:
         self.registers = Registers(connection, self._clocks)
         self.hsem = Hsem(self.registers)
         self.exti = Exti(self.registers)
-        self.gpio = Pins(lambda name: Pin(name, self.registers, connection, bench.clock, bench.stimulus))
+        self.gpio = Pins(lambda name: Pin(name, self.registers, bench.clock, bench.stimulus))
         self.button = Button(self.gpio[BUTTON_PIN])
         self.leds = {name: Led(self.gpio[pin]) for name, pin in LED_PINS.items()}
         self.option_bytes = OptionBytes(

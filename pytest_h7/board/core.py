@@ -229,7 +229,7 @@ class Core:
 
         with translated_errors(f"{doing} ({self.name})"):
             driver = self._connection.core(self._port.apsel)
-            if driver is None:
+            if driver is None or not self._port.readable:
                 raise self._unreachable(doing)
             try:
                 yield driver
@@ -330,13 +330,41 @@ class Core:
 
     # -- memory and variables ---------------------------------------------------------------------
 
+    @contextmanager
+    def _access(self, doing: str) -> Iterator[None]:
+        """Tell an access that fails because the core cannot be reached from one that the chip refuses."""
+        try:
+            yield
+        except TargetAccessError as error:
+            if self._port.readable:
+                raise
+            raise self._unreachable(doing) from error
+
+    def _require_reachable(self, doing: str) -> None:
+        """Debug logic without a clock has been seen to answer zeros and to swallow writes."""
+        if not self._port.readable:
+            raise self._unreachable(doing)
+
     def read_sized(self, address: int, size: int) -> int:
-        """Read 1, 2 or 4 bytes as the core sees them."""
-        return self._connection.read_sized(self._port.apsel, address, size)
+        """Read 1, 2 or 4 bytes as the core sees them.
+
+        Raises:
+            TargetAccessError: the chip refuses the access.
+            CoreUnreachable: the core cannot be reached.
+        """
+        doing = f"read 0x{address:08X}"
+        with self._access(doing):
+            value = self._connection.read_sized(self._port.apsel, address, size)
+        if not value:
+            self._require_reachable(doing)
+        return value
 
     def write_sized(self, address: int, size: int, value: int) -> None:
-        """Write 1, 2 or 4 bytes as the core would."""
-        self._connection.write_sized(self._port.apsel, address, size, value)
+        """Write 1, 2 or 4 bytes as the core would; raises what `read_sized` does."""
+        doing = f"write 0x{address:08X}"
+        with self._access(doing):
+            self._connection.write_sized(self._port.apsel, address, size, value)
+        self._require_reachable(doing)
 
     def read_u8(self, address: int) -> int:
         """Read a byte."""
@@ -363,12 +391,20 @@ class Core:
         self.write_sized(address, 4, value)
 
     def read_bytes(self, address: int, length: int) -> bytes:
-        """Read bytes as the core sees them."""
-        return self._connection.read_bytes(self._port.apsel, address, length)
+        """Read bytes as the core sees them; raises what `read_sized` does."""
+        doing = f"read 0x{address:08X}"
+        with self._access(doing):
+            data = self._connection.read_bytes(self._port.apsel, address, length)
+        if not any(data):
+            self._require_reachable(doing)
+        return data
 
     def write_bytes(self, address: int, data: bytes) -> None:
-        """Write bytes as the core would."""
-        self._connection.write_bytes(self._port.apsel, address, data)
+        """Write bytes as the core would; raises what `read_sized` does."""
+        doing = f"write 0x{address:08X}"
+        with self._access(doing):
+            self._connection.write_bytes(self._port.apsel, address, data)
+        self._require_reachable(doing)
 
     def variable(self, name: str) -> Variable:
         """Return a global variable of the core's image; raise ImageError where it has none of that name."""
@@ -433,10 +469,10 @@ class Core:
     @property
     def fault(self) -> Fault | None:
         """The fault that the core has recorded, None if there is none."""
-        apsel = self._port.apsel
-        try:
-            words = self._connection.read_words(apsel, _CFSR, (_BFAR - _CFSR) // 4 + 1)
-        except TargetAccessError as error:
-            raise self._unreachable("read its fault status") from error
+        doing = "read its fault status"
+        with self._access(doing):
+            words = self._connection.read_words(self._port.apsel, _CFSR, (_BFAR - _CFSR) // 4 + 1)
+        if not any(words):
+            self._require_reachable(doing)
         cfsr, hfsr, _dfsr, mmfar, bfar = words
         return decode_fault(cfsr, hfsr, mmfar, bfar)

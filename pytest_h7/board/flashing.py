@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.settings import FlashPolicy
+from pytest_h7.board.access_port import AccessPort
 from pytest_h7.board.images import flash_content
 from pytest_h7.chip.memory import FLASH_SECTOR_SIZE
-from pytest_h7.errors import FlashError
+from pytest_h7.errors import FlashError, TargetAccessError
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
@@ -98,10 +99,16 @@ def images_to_program(connection: Connection, pair: ImagePair, policy: FlashPoli
 
     Raises:
         FlashError: the policy is never, and flash holds something else.
+        TargetAccessError: flash cannot be read.
     """
     if policy is FlashPolicy.ALWAYS:
         return list(pair)
     differing = differing_images(connection, pair)
+    if differing and not AccessPort(connection, 0).readable:
+        # Zeros, which AP0 may answer while the CM7 has no clock, are no content.
+        raise TargetAccessError(
+            "Could not compare flash with the images: the CM7, which AP0 needs, has no clock."
+        )
     if differing and policy is FlashPolicy.NEVER:
         names = " and ".join(f"{image.path.name} for the {image.core}" for image in differing)
         raise FlashError(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from pytest_h7.bench.stimulus import parse_pin, pin_mode
+from pytest_h7.bench.stimulus import parse_pin
 
 if TYPE_CHECKING:
     from pytest_h7.bench.clock import Clock
-    from pytest_h7.bench.connection import Connection
     from pytest_h7.bench.stimulus import Stimulus
     from pytest_h7.board.registers import Registers
 
@@ -30,13 +29,10 @@ class PinMode(enum.IntEnum):
 class Pin:
     """One pin of the chip."""
 
-    def __init__(
-        self, name: str, registers: Registers, connection: Connection, clock: Clock, stimulus: Stimulus
-    ) -> None:
+    def __init__(self, name: str, registers: Registers, clock: Clock, stimulus: Stimulus) -> None:
         self.name = name
         self._port, self._number = parse_pin(name)
         self._registers = registers
-        self._connection = connection
         self._clock = clock
         self._stimulus = stimulus
 
@@ -50,13 +46,16 @@ class Pin:
         Raises:
             PeripheralUnclocked: the port has no clock.
         """
-        port = getattr(self._registers, f"GPIO{self._port}")
-        return bool(port.IDR.value >> self._number & 1)
+        return bool(self._read("IDR") >> self._number & 1)
 
     @property
     def mode(self) -> PinMode:
         """What the firmware has the pin for; raise PeripheralUnclocked where the port has no clock."""
-        return PinMode(pin_mode(self._connection, self.name))
+        return PinMode(self._read("MODER") >> 2 * self._number & 3)
+
+    def _read(self, register: str) -> int:
+        value: int = getattr(getattr(self._registers, f"GPIO{self._port}"), register).value
+        return value
 
     def drive(self, high: bool) -> None:
         """Put a level on the pin until `release`.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.safety import check_option_names
+from pytest_h7.board.access_port import AccessPort
 from pytest_h7.chip.option_bytes import OPTION_BYTES, OptionByte, current_register, program_register
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import FlashError, TargetAccessError
@@ -42,11 +43,15 @@ class OptionBytes:
 
     def _read_register(self, name: str) -> int:
         """Read a FLASH register through AP0, through AP3 where the CM7 is held."""
-        address = _FLASH[name].address
-        try:
-            return self._connection.read_word(0, address)
-        except TargetAccessError:
-            return self._connection.read_word(3, address)
+        for apsel in (0, 3):
+            try:
+                word = self._connection.read_word(apsel, _FLASH[name].address)
+            except TargetAccessError:
+                continue
+            # A port whose core has no clock has been seen to answer zeros instead of a fault.
+            if word or AccessPort(self._connection, apsel).readable:
+                return word
+        raise TargetAccessError(f"Could not read FLASH.{name}: neither AP0 nor AP3 reaches it now.")
 
     def __getitem__(self, name: str) -> int:
         option = _option(name)
@@ -101,12 +106,9 @@ class OptionBytes:
     def _program(self, values: dict[str, int]) -> None:
         connection = self._connection
         self._halt()
-        try:
-            locked = connection.read_word(0, _OPTCR.address) & 1
-        except TargetAccessError:
+        if not AccessPort(connection, 0).readable:
             self._reset_and_hold()
-            locked = connection.read_word(0, _OPTCR.address) & 1
-        if locked:
+        if connection.read_word(0, _OPTCR.address) & 1:
             for key in _KEYS:
                 connection.write_word(0, _FLASH["OPTKEYR"].address, key)
         try:

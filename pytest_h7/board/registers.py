@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.board.access_port import AccessPort
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.memory import Domain, peripheral_domain
 from pytest_h7.chip.registers import Access, Field, PeripheralMap, Register, peripheral, peripheral_names
@@ -159,7 +160,10 @@ class Registers:
             PeripheralUnclocked: it has no bus clock, so that the values would be junk.
         """
         apsel, address = self._place(unit, register)
-        return self._connection.read_words(apsel, address, count)
+        words = self._connection.read_words(apsel, address, count)
+        if not any(words):
+            self._require_answer(apsel, unit, register)
+        return words
 
     def write(self, unit: PeripheralMap, register: Register, value: int) -> None:
         """Write a register through the access port that reaches it.
@@ -169,6 +173,14 @@ class Registers:
         """
         apsel, address = self._place(unit, register)
         self._connection.write_word(apsel, address, value)
+        self._require_answer(apsel, unit, register)
+
+    def _require_answer(self, apsel: int, unit: PeripheralMap, register: Register) -> None:
+        """AP0 without the CM7's clock has been seen to answer zeros and to swallow writes."""
+        if apsel == 0 and not AccessPort(self._connection, apsel).readable:
+            raise TargetAccessError(
+                f"{unit.name}.{register.name} is reached through AP0, and the CM7 has no clock now."
+            )
 
     def _place(self, unit: PeripheralMap, register: Register) -> tuple[int, int]:
         if unit.name == "DBGMCU":

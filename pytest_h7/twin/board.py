@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_h7.chip.memory import FLASH_BANKS
+from pytest_h7.chip.memory import FLASH_BANKS, Memory
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.mcu import Mcu
+from pytest_h7.twin.peripherals.usart import rates_match
 from pytest_h7.twin.pins import Pull
 from pytest_h7.twin.stlink import VirtualStlink
 from pytest_h7.twin.timeline import PS_PER_S
@@ -27,6 +28,7 @@ HSE_HZ = 8_000_000
 BUTTON_PIN = "PC13"
 VCP_PINS = ("PD8", "PD9")
 _VCP_FUNCTION = 7
+_BROKEN = 0xFF
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
 _STATE_HOME = "H7_TWIN_HOME"
 
@@ -42,9 +44,14 @@ class BoardInUse(Exception):
 
 
 class VirtualComPort:
-    """The ST-LINK's serial port: bytes that USART3 sends, with their board time, and bytes for it."""
+    """The ST-LINK's serial port: bytes that USART3 sends, and bytes for it.
+
+    Attributes:
+        baud_rate: The port's own; what comes at another one arrives broken.
+    """
 
     def __init__(self, mcu: Mcu) -> None:
+        self.baud_rate = 115_200
         self._mcu = mcu
         self._received: deque[int] = deque()
         mcu.usart3.on_transmit = self._on_transmit
@@ -52,7 +59,8 @@ class VirtualComPort:
     def _on_transmit(self, byte: int, _time: int) -> None:
         port, number = VCP_PINS[0][1], int(VCP_PINS[0][2:])
         if self._mcu.gpio[port].alternate_function(number) == _VCP_FUNCTION:
-            self._received.append(byte)
+            matches = rates_match(self._mcu.usart3.baud_rate, self.baud_rate)
+            self._received.append(byte if matches else _BROKEN)
 
     @property
     def in_waiting(self) -> int:
@@ -65,7 +73,7 @@ class VirtualComPort:
 
     def write(self, data: bytes) -> None:
         """Send bytes to the board, one frame after another."""
-        self._mcu.usart3.receive(data)
+        self._mcu.usart3.receive(data, self.baud_rate)
 
     def clear(self) -> None:
         """Forget what has arrived."""
@@ -142,24 +150,25 @@ class _Store:
         except Timeout:
             raise BoardInUse(f"The virtual board {name!r} is in use by another process.") from None
 
-    def _bank_files(self) -> Iterator[tuple[str, Path]]:
+    def _bank_files(self) -> Iterator[tuple[Memory, Path]]:
         for number, bank in enumerate(FLASH_BANKS, start=1):
-            yield bank.name, self._folder / f"flash-bank{number}.bin"
+            yield bank, self._folder / f"flash-bank{number}.bin"
 
     def load(self, mcu: Mcu) -> None:
         """Fill the chip with what was saved."""
-        for name, path in self._bank_files():
+        for bank, path in self._bank_files():
             if path.is_file():
                 content = path.read_bytes()
-                mcu.memory(name)[: len(content)] = content
+                mcu.memory(bank.name)[: len(content)] = content
+                mcu.code_changed(bank.start, len(content))
         options = self._folder / "option-bytes.json"
         if options.is_file():
             mcu.flash.load(json.loads(options.read_text("utf-8")))
 
     def save(self, mcu: Mcu) -> None:
         """Write what must survive; each file is replaced whole."""
-        for name, path in self._bank_files():
-            _replace(path, bytes(mcu.memory(name)).rstrip(b"\xff"))
+        for bank, path in self._bank_files():
+            _replace(path, bytes(mcu.memory(bank.name)).rstrip(b"\xff"))
         _replace(self._folder / "option-bytes.json", json.dumps(mcu.flash.save()).encode())
 
     def release(self) -> None:

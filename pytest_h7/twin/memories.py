@@ -16,7 +16,6 @@ from pytest_h7.chip.memory import (
 )
 
 ERASED = 0xFF
-_PERSISTENT = {*FLASH_BANKS, SYSTEM_FLASH1}
 _LINE_ID_ADDRESS = 0x1FF1_E8C0
 
 
@@ -59,7 +58,7 @@ class Memories:
         return self._pointers[memory.name]
 
     def lose_power(self, *domains: Domain) -> None:
-        """Clear every memory of some domains that needs power."""
+        """Clear the RAM of some domains."""
         for memory in MEMORIES:
-            if memory.domain in domains and memory not in _PERSISTENT:
+            if memory.domain in domains and memory.writable:
                 ctypes.memset(self.pointer(memory), 0, memory.size)

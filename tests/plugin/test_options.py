@@ -218,6 +218,20 @@ def test_low_power_debug_decides_when_ap3_can_be_read(
     run(source, f"--h7-low-power-debug={mode}").assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("answer", ["zero", "fault", "wait"])
+@pytest.mark.parametrize("policy", ["never", "always"])
+def test_flash_is_reached_although_the_cm7_sleeps_without_a_clock(run: Run, answer: str, policy: str) -> None:
+    source = """
+        def test_falls_asleep(h7_board, h7_flashed):
+            h7_board.sleep(0.1)
+
+        def test_next(h7_board, h7_flashed):
+            h7_board.boot_contract(1.0)
+        """
+    options = ("--h7-low-power-debug=off", f"--h7-twin-ap3={answer}", f"--h7-flash={policy}")
+    run(source, *options).assert_outcomes(passed=2)
+
+
 def recorded_costs(report: Path) -> dict[str, tuple[float, int]]:
     """Board time and transfers of each test in a JUnit XML file."""
     found = {}

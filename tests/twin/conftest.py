@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_h7.chip.memory import memory_at
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.mcu import Mcu
@@ -46,6 +47,16 @@ class Desk:
         for field, wanted in fields.items():
             value = peripheral(unit).registers[name].fields[field].insert(value, wanted)
         self.write(register, value, master)
+
+    def put(self, address: int, data: bytes) -> None:
+        """Put bytes into any memory, flash too, as if they had been there before."""
+        memory = memory_at(address)
+        assert memory is not None
+        offset = next(
+            address - start for start in (memory.start, *memory.aliases) if 0 <= address - start < memory.size
+        )
+        self.mcu.memory(memory.name)[offset : offset + len(data)] = data
+        self.mcu.code_changed(memory.start + offset, len(data))
 
     def run(self, microseconds: float) -> None:
         self.mcu.run_for(round(microseconds * PS_PER_US))

@@ -10,8 +10,10 @@ import pytest
 from pyocd.core.exceptions import TransferFaultError
 
 from pytest_h7.bench.connection import Connection
-from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7, DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import peripheral
+
+CPUID = 0xE000_ED00
 
 
 class FakePort:
@@ -29,7 +31,12 @@ class FakePort:
 
     def read_memory_block8(self, address: int, length: int) -> list[int]:
         self._chip.reads.add(address)
-        return [self._chip.words.get(word, 0) >> shift & 0xFF for word, shift in self._bytes(address, length)]
+        found = [
+            self._chip.words.get(word, 0) >> shift & 0xFF for word, shift in self._bytes(address, length)
+        ]
+        if address == CPUID and self._apsel in self._chip.cpuids:
+            found = list(self._chip.cpuids[self._apsel].to_bytes(length, "little"))
+        return found
 
     def read_memory(self, address: int, bits: int) -> int:
         return int.from_bytes(bytes(self.read_memory_block8(address, bits // 8)), "little")
@@ -58,6 +65,7 @@ class FakeChip:
 
     def __init__(self) -> None:
         self.words: dict[int, int] = {}
+        self.cpuids = {0: CPUID_CM7, 3: CPUID_CM4}
         self.reads: set[int] = set()
         self.writes: list[tuple[int, int, bytes]] = []
         self.closed: set[int] = set()

@@ -145,6 +145,18 @@ def test_access_that_the_chip_refuses(chip, registers: Any) -> None:
         _ = registers.RCC.CR.value
 
 
+def test_zeros_of_a_cm7_without_clock_are_no_value(chip, registers: Any) -> None:
+    assert registers.FLASH.ACR.value == 0
+    chip.cpuids[0] = 0
+    with pytest.raises(
+        TargetAccessError, match=r"FLASH\.ACR is reached through AP0, and the CM7 has no clock"
+    ):
+        _ = registers.FLASH.ACR.value
+    with pytest.raises(TargetAccessError, match=r"FLASH\.ACR"):
+        registers.FLASH.ACR.LATENCY = 4
+    assert registers.RCC.CFGR.value == 0  # through AP1, which needs no core
+
+
 # -- names and access that do not exist -------------------------------------------------------------------
 
 

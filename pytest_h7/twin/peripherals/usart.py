@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
 
 
+def rates_match(sender: float, receiver: float) -> bool:
+    """Return whether characters at one baud rate arrive unbroken at the other."""
+    return bool(receiver) and abs(sender / receiver - 1) <= _TOLERANCE
+
+
 @dataclass(frozen=True, slots=True)
 class PinFunction:
     """A pin and the alternate function that connects it to the USART."""
@@ -223,8 +228,7 @@ class Usart(Peripheral):
         self._rx_event = None
         own = self.baud_rate
         if own and self._enabled(_RE) and self._connected(self._rx_pin):
-            matches = abs(sender / own - 1) <= _TOLERANCE
-            if not matches:
+            if not rates_match(sender, own):
                 # The receiver samples the wrong bits; all ones stands for whatever it finds.
                 character = self._data_mask
                 self._flags |= _FE

@@ -46,7 +46,9 @@ class Serial(SerialBase):  # type: ignore[misc]
         return self._board
 
     def _reconfigure_port(self) -> None:
-        """Accept any line setting: the virtual wire carries bytes."""
+        """Take over the baud rate; the other line settings are always those of the board."""
+        if self._board is not None:
+            self._board.vcp.baud_rate = self._baudrate
 
     @property
     def in_waiting(self) -> int:

@@ -162,6 +162,11 @@ def test_fields_fit_and_do_not_overlap(unit: PeripheralMap) -> None:
         assert 0 <= register.reset < 1 << 32
 
 
+@pytest.mark.parametrize("unit", ALL, ids=lambda unit: unit.name)
+def test_register_does_not_repeat_the_name_of_its_peripheral(unit: PeripheralMap) -> None:
+    assert [name for name in unit.registers if name.startswith(f"{unit.name}_")] == []
+
+
 def test_every_peripheral_is_on_a_bus_and_alone_at_its_address() -> None:
     bases = {name: peripheral(name).base for name in peripheral_names()}
     bases |= unlisted_peripherals()

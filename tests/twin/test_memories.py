@@ -1,0 +1,70 @@
+"""The cells of the memories: what the factory leaves in them, and what the loss of power does."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+
+from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, SYSTEM_FLASH1, Domain, Memory
+from pytest_h7.twin.memories import Memories
+
+UNIQUE_ID = bytes(range(1, 13))
+MARK = b"\x5a" * 16
+VOLATILE = [memory for memory in MEMORIES if memory.writable]
+
+
+@pytest.fixture(scope="module")
+def factory() -> Memories:
+    return Memories(UNIQUE_ID)
+
+
+@pytest.fixture
+def memories() -> Memories:
+    return Memories(UNIQUE_ID)
+
+
+@pytest.mark.parametrize("bank", FLASH_BANKS, ids=lambda bank: bank.name)
+def test_flash_is_erased(factory: Memories, bank: Memory) -> None:
+    assert bytes(factory.view(bank)) == b"\xff" * bank.size
+
+
+@pytest.mark.parametrize("memory", VOLATILE, ids=lambda memory: memory.name)
+def test_ram_starts_as_zeros(factory: Memories, memory: Memory) -> None:
+    assert bytes(factory.view(memory)) == bytes(memory.size)
+
+
+def test_what_the_factory_writes(factory: Memories) -> None:
+    system = factory.view(SYSTEM_FLASH1)
+    assert bytes(system[0x1E800:0x1E80C]) == UNIQUE_ID
+    assert int.from_bytes(system[0x1E880:0x1E882], "little") == 2048
+    # Read as a word from 0x1FF1E8C0 it is the text H755.
+    assert int.from_bytes(system[0x1E8C0:0x1E8C4], "little").to_bytes(4, "big") == b"H755"
+
+
+@pytest.mark.parametrize("memory", MEMORIES, ids=lambda memory: memory.name)
+def test_cores_and_views_share_the_cells(memories: Memories, memory: Memory) -> None:
+    view, pointer = memories.view(memory), memories.pointer(memory)
+    view[-16:] = MARK
+    assert ctypes.string_at(pointer + memory.size - 16, 16) == MARK
+    ctypes.memmove(pointer, MARK, 16)
+    assert bytes(view[:16]) == MARK
+
+
+def test_memories_do_not_share_cells_with_each_other(memories: Memories) -> None:
+    for number, memory in enumerate(MEMORIES, start=1):
+        ctypes.memset(memories.pointer(memory), number, memory.size)
+    for number, memory in enumerate(MEMORIES, start=1):
+        assert {memories.view(memory)[0], memories.view(memory)[-1]} == {number}
+
+
+@pytest.mark.parametrize("domains", [(Domain.D2,), (Domain.D1,), tuple(Domain)], ids=str)
+def test_memories_of_a_domain_without_supply_are_cleared(
+    memories: Memories, domains: tuple[Domain, ...]
+) -> None:
+    for memory in MEMORIES:
+        memories.view(memory)[:16] = MARK
+    memories.lose_power(*domains)
+    for memory in MEMORIES:
+        lost = memory.domain in domains and memory in VOLATILE
+        assert bytes(memories.view(memory)[:16]) == (bytes(16) if lost else MARK), memory.name
