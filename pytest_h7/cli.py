@@ -18,9 +18,10 @@ def _list_boards(arguments: argparse.Namespace) -> None:
     rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)"))
     wanted = arguments.probe
     if wanted:
+        there = ", ".join(serial for serial, _ in rows)
         rows = [row for row in rows if wanted.lower() in row[0].lower()]
         if not rows:
-            raise H7Error(f"No probe has {wanted!r} in its serial number.")
+            raise H7Error(f"No probe has {wanted!r} in its serial number: there are {there}.")
     width = max(len(serial) for serial, _ in rows)
     for serial, product in rows:
         print(f"{serial:<{width}}  {product}")

@@ -63,6 +63,13 @@ def translated_errors(doing: str) -> Iterator[None]:
             raise TargetAccessError(f"Could not {doing}: {error}.") from error
 
 
+def _remove_breakpoints(core: Any) -> None:
+    """Remove them one by one: after pyOCD's remove_all_breakpoints, the next run sets them again."""
+    for address in list(core.bp_manager.get_breakpoints()):
+        core.bp_manager.remove_breakpoint(address)
+    core.bp_manager.flush()
+
+
 class Connection:
     """Accesses to the chip through an open pyOCD session.
 
@@ -115,8 +122,11 @@ class Connection:
 
         for core in self.target.cores.values():
             if core.bp_manager.get_breakpoints():
-                core.bp_manager.remove_all_breakpoints()
-                core.bp_manager.flush()
+                apsel = core.ap.address.apsel
+                if self.target.attach_core(apsel) is None:
+                    self.forget_breakpoints(apsel)
+                    continue
+                _remove_breakpoints(core)
             if core.dwt is not None and core.dwt.get_watchpoints():
                 core.dwt.remove_all_watchpoints()
         wanted = debug_configuration(self.session.options.get("h7.low_power_debug"))
@@ -134,10 +144,11 @@ class Connection:
             self.target.reconnect()
 
     def forget_breakpoints(self, apsel: int) -> None:
-        """Drop the breakpoints of a core that cannot be reached to remove them."""
+        """Drop the breakpoints of a core that cannot be reached; they are removed when it is back."""
         core = self._port(apsel).core
         if core is not None:
-            core.bp_manager.remove_all_breakpoints()
+            core.fpb.abandon()
+            _remove_breakpoints(core)
 
     def read_words(self, apsel: int, address: int, count: int = 1) -> list[int]:
         """Read `count` 32-bit words through access port `apsel`."""

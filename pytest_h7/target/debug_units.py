@@ -20,6 +20,10 @@ _COMPARATORS = 4
 class BreakpointUnit(FPB):
     """The FPB: two transfers at connect, and no more until the first breakpoint."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._abandoned = False
+
     def init(self) -> None:
         """Find the number of comparators; stop a unit that an earlier session left in action."""
         control = self.ap.read32(self.address + FPB.FP_CTRL)
@@ -35,10 +39,18 @@ class BreakpointUnit(FPB):
         """Write every comparator, because they may hold anything, and start the unit."""
         self.ap.write_memory_block32(self.address + FPB.FP_COMP0, self._comparators())
         super().enable()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Give up all breakpoints of a core that cannot be reached; `restore` clears its comparators."""
+        for point in self.hw_breakpoints:
+            point.enabled = False
+        self.num_hw_breakpoint_used = 0
+        self._abandoned = True
 
     def restore(self) -> None:
         """Write again what a reset of the debug logic has cleared, or a core without clock has lost."""
-        if self.num_hw_breakpoint_used == 0:
+        if self.num_hw_breakpoint_used == 0 and not self._abandoned:
             return
         control, _, *comparators = self.ap.read_memory_block32(self.address, 2 + self.nb_code)
         if not control & _ENABLED or comparators != self._comparators():

@@ -15,7 +15,7 @@ from pyocd.flash.builder import FlashBuilder
 from pyocd.flash.flash import Flash
 
 from pytest_h7.chip.memory import DTCM, FLASH_BANKS
-from pytest_h7.target.flash_banks import FlashBank, describe_errors
+from pytest_h7.target.flash_banks import FlashBank, Waiting, describe_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,9 @@ class DualBankFlash(Flash):
     def __init__(self, target: Any, flash_algo: dict[str, Any]) -> None:
         super().__init__(target, flash_algo)
         port = target.access_port(0)
-        self._banks = [FlashBank(number, port, target.sleep) for number in (1, 2)]
+        waiting = Waiting(target.sleep)
+        self._banks = [FlashBank(number, port, waiting) for number in (1, 2)]
+        self._lengths: dict[int, int] = {}
         self._stopped = False
         self._active_operation: Any = None
         self._address: int | None = None
@@ -152,17 +154,34 @@ class DualBankFlash(Flash):
     def program_page(self, address: int, bytes: Any) -> None:  # noqa: A002
         """Program a page and wait for it."""
         self._address = address
-        super().program_page(address, bytes)
+        super().program_page(address, self._without_erased_end(bytes))
 
     def program_phrase(self, address: int, bytes: Any) -> None:  # noqa: A002
         """Program some flash words and wait for them."""
         self._address = address
         super().program_phrase(address, bytes)
 
+    def load_page_buffer(self, buffer_number: int, address: int, bytes: Any) -> None:  # noqa: A002
+        """Send a page into one of the buffers, while another one may be programmed."""
+        data = self._without_erased_end(bytes)
+        self._lengths[buffer_number] = len(data)
+        super().load_page_buffer(buffer_number, address, data)
+
     def start_program_page_with_buffer(self, buffer_number: int, address: int) -> None:
         """Start programming a page out of one of the buffers."""
         self._address = address
-        super().start_program_page_with_buffer(buffer_number, address)
+        self._call_function(
+            self.flash_algo["pc_program_page"],
+            address,
+            self._lengths[buffer_number],
+            self.page_buffers[buffer_number],
+        )
+
+    def _without_erased_end(self, page: Any) -> Any:
+        """Return a page without the flash words at its end that stay erased; at least one word is left."""
+        used = len(bytes(page).rstrip(b"\xff"))
+        word: int = self.minimum_program_length
+        return page[: max(-(-used // word) * word, word)]
 
     def wait_for_completion(self, timeout: float | None = None) -> Any:
         """Wait in board time until the algorithm returns; return its result.

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _KEYS = (0x4567_0123, 0xCDEF_89AB)
 _PSIZE_64_BITS = 3
 _POLL_INTERVAL = 0.02
+_SECTOR_ERASE_TIME = 0.98
+"""Seconds that pass before it is worth to look: a sector takes 1 s typically (DS12110 table 140)."""
+
 _ERASE_TIMEOUT = 40.0
 """Seconds for the longest operation, a bank of eight sectors of at most 4 s (DS12110 table 140)."""
 
@@ -40,21 +43,44 @@ def describe_errors(status: int) -> str | None:
     return ", ".join(found) or None
 
 
+class Waiting:
+    """Waits in board time, and knows how long it has waited in all.
+
+    Args:
+        sleep: Waits for seconds of board time.
+    """
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self.total = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for seconds of board time."""
+        self._sleep(seconds)
+        self.total += seconds
+
+    def sleep_until(self, total: float) -> None:
+        """Wait until so many seconds have been waited in all."""
+        if total > self.total:
+            self.sleep(total - self.total)
+
+
 class FlashBank:
     """One bank: unlocked and erased by register writes while no core executes from it.
 
     Args:
         number: 1 or 2.
         memory: How its registers are reached: AP0.
-        sleep: Waits for seconds of board time.
+        waiting: What both banks wait with, as they work at the same time.
     """
 
-    def __init__(self, number: int, memory: MemoryInterface, sleep: Callable[[float], None]) -> None:
+    def __init__(self, number: int, memory: MemoryInterface, waiting: Waiting) -> None:
         registers = peripheral("FLASH").registers
         self.number = number
         self.memory = FLASH_BANKS[number - 1]
         self._bus = memory
-        self._sleep = sleep
+        self._waiting = waiting
+        self._not_before = 0.0
         self._keyr = registers[f"KEYR{number}"].address
         self._cr = registers[f"CR{number}"]
         self._sr = registers[f"SR{number}"]
@@ -89,6 +115,7 @@ class FlashBank:
         command = self._cr.fields["SNB"].insert(self._control("SER", "START"), sector)
         self._bus.write32(self._cr.address, command)
         self._erasing = address
+        self._not_before = self._waiting.total + _SECTOR_ERASE_TIME
 
     def start_bank_erase(self) -> None:
         """Wait for an erase under way, then start erasing the whole bank."""
@@ -105,6 +132,7 @@ class FlashBank:
         if self._erasing is None:
             return
         address, self._erasing = self._erasing, None
+        self._waiting.sleep_until(self._not_before)
         waited = 0.0
         while True:
             _, status = self._read()
@@ -112,7 +140,7 @@ class FlashBank:
                 break
             if waited >= _ERASE_TIMEOUT:
                 raise FlashEraseFailure(f"flash bank {self.number} does not end erasing", address=address)
-            self._sleep(_POLL_INTERVAL)
+            self._waiting.sleep(_POLL_INTERVAL)
             waited += _POLL_INTERVAL
         self._bus.write32(self._cr.address, self._control())
         errors = describe_errors(status)

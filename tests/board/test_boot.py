@@ -15,6 +15,8 @@ from pytest_h7 import (
 )
 
 HSEM_0_TIMEOUT = 0.5
+SCR, NVIC_ISER1, NVIC_IPR = 0xE000_ED10, 0xE000_E104, 0xE000_E400
+EXTI15_10 = 40
 
 
 def wait_for_d2_stop(board: Board) -> None:
@@ -111,6 +113,40 @@ def test_cm7_touches_d2_only_after_the_cm4_is_awake(
     assert h7_board.domains.d2.state is DomainState.RUN
 
 
+def test_flash_latency_fits_the_clock(started: Board) -> None:
+    # 200 MHz at VOS1 need 2 wait states or more (RM0399 table 16); the firmware takes 4.
+    acr = started.registers.FLASH.ACR
+    assert (acr.LATENCY, acr.WRHIGHFREQ) == (4, 2)
+
+
+def test_cm4_waits_with_its_notification_armed(h7_board: Board, h7_flashed: ImagePair, cm7: Core) -> None:
+    h7_board.reset(halt=True)
+    wait_for_d2_stop(h7_board)
+    cm7.run_until("release_semaphore", timeout=0.5)
+    # HSEM has its clock now, by the CM7.
+    assert h7_board.registers.HSEM.C2IER.ISE0 == 1
+    assert h7_board.registers.HSEM.C2ISR.ISF0 == 0
+
+
+def test_hsem_interrupt_is_an_event_for_the_cm4(h7_board: Board, h7_flashed: ImagePair, cm7: Core) -> None:
+    h7_board.reset(halt=True)
+    assert h7_board.registers.EXTI.C2EMR3.MR78 == 0
+    cm7.run_until("main", timeout=0.5)
+    assert h7_board.registers.EXTI.C2EMR3.MR78 == 1
+
+
+def test_cm4_tidies_up_after_its_stop(started: Board, cm4: Core) -> None:
+    sleepdeep = 1 << 2
+    assert cm4.read_u32(SCR) & sleepdeep == 0
+    assert started.registers.HSEM.C2ISR.ISF0 == 0
+
+
+def test_interrupt_of_the_button_is_set_up_on_both_cores(started: Board) -> None:
+    for core in started.cores:
+        assert core.read_u32(NVIC_ISER1) & 1 << EXTI15_10 - 32
+        assert core.read_u8(NVIC_IPR + EXTI15_10) == 2 << 4
+
+
 def test_both_cores_end_in_their_main_loop(started: Board) -> None:
     for core in started.cores:
         core.halt()
@@ -166,7 +202,38 @@ def test_locked_up_cm4_can_still_be_read(h7_board: Board, h7_flashed: ImagePair,
 
 
 @pytest.mark.h7_option_bytes(BCM4=0)
-def test_held_cm4_is_a_state_of_its_own(h7_board: Board, h7_flashed: ImagePair, cm4: Core) -> None:
+class TestHeldCm4:
+    """A board whose CM4 waits for RCC_GCR.BOOT_C2."""
+
+    def test_held_cm4_is_a_state_of_its_own(self, h7_board: Board, h7_flashed: ImagePair, cm4: Core) -> None:
+        h7_board.sleep(0.01)
+        assert cm4.state is CoreState.HELD
+        assert h7_board.ap[3].explain().cause is Cause.CM4_HELD_BY_OPTION_BYTES
+
+    def test_released_cm4_starts(self, h7_board: Board, h7_flashed: ImagePair, cm4: Core) -> None:
+        h7_board.reset(halt=True)
+        h7_board.registers.RCC.GCR.BOOT_C2 = 1
+        wait_for_d2_stop(h7_board)
+        assert cm4.state is CoreState.UNREACHABLE
+
+
+@pytest.mark.h7_option_bytes(BCM7=0)
+def test_held_cm7_leaves_the_d3_bus(h7_board: Board, cm7: Core) -> None:
     h7_board.sleep(0.01)
-    assert cm4.state is CoreState.HELD
-    assert h7_board.ap[3].explain().cause is Cause.CM4_HELD_BY_OPTION_BYTES
+    assert cm7.state is CoreState.HELD
+    assert not h7_board.ap[0].readable
+    assert h7_board.ap[0].explain().cause is Cause.CM7_HELD_BY_OPTION_BYTES
+    assert h7_board.ap[1].readable
+
+
+def test_option_bytes_are_in_force_after_they_were_set(
+    h7_board: Board, h7_flashed: ImagePair, cm4: Core
+) -> None:
+    h7_board.option_bytes.set(BCM4=0)
+    try:
+        assert h7_board.option_bytes["BCM4"] == 0
+        assert cm4.state is CoreState.HELD
+    finally:
+        h7_board.option_bytes.set(BCM4=1)
+    assert h7_board.option_bytes["BCM4"] == 1
+    h7_board.boot_contract(timeout=1.0)

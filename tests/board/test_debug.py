@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_h7 import Board, Core, CoreState, H7Error, ImageError, WaitTimeout
+from pytest_h7 import Board, Core, CoreState, DomainState, H7Error, ImageError, WaitTimeout
 
 CORES = pytest.mark.parametrize("name", ["cm7", "cm4"])
 
@@ -39,8 +39,9 @@ def test_step_executes_one_instruction(started: Board, name: str) -> None:
     core = getattr(started, name)
     core.run_until("SysTick_Handler", timeout=0.1)
     first = core.pc
+    is_wide = core.read_u16(first) >> 11 >= 0x1D
     core.step()
-    assert 0 < core.pc - first <= 4
+    assert core.pc == first + (4 if is_wide else 2)
     assert core.state is CoreState.HALTED
 
 
@@ -61,6 +62,18 @@ def test_removed_breakpoint_does_not_stop(started: Board, name: str) -> None:
         assert point.is_hit
     core.resume()
     started.sleep(0.02)
+    assert core.state is not CoreState.HALTED
+
+
+@CORES
+def test_breakpoint_that_a_test_has_left_is_cleaned_up(started: Board, name: str) -> None:
+    core = getattr(started, name)
+    core.breakpoint("exti_toggle_led").__enter__()
+    started.clean()
+    before = core.variable("exti_count").value
+    started.exti[13].trigger()
+    started.sleep(0.005)
+    assert core.variable("exti_count").value == before + 1
     assert core.state is not CoreState.HALTED
 
 
@@ -140,6 +153,19 @@ def test_bytes_of_any_alignment(started: Board, name: str) -> None:
     core.write_bytes(unused, b"dual-core")
     assert core.read_bytes(unused, 9) == b"dual-core"
     assert core.read_u8(unused) == ord("d")
+
+
+def test_snapshot_shows_both_cores_and_changes_nothing(started: Board) -> None:
+    started.cm7.halt()
+    snapshot = started.snapshot()
+    assert {name: core.state for name, core in snapshot.cores.items()} == {
+        core.name: core.state for core in started.cores
+    }
+    assert snapshot.cores["cm7"].registers["pc"] == started.cm7.pc
+    assert set(snapshot.domains.values()) == {DomainState.RUN}
+    assert snapshot.semaphores == {}
+    assert started.hsem.owners() == {}
+    assert started.cm7.state is CoreState.HALTED
 
 
 def test_no_fault_is_recorded_after_the_start(started: Board) -> None:

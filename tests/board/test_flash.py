@@ -1,9 +1,17 @@
 """Both banks are programmed, read back, and left alone when nothing has changed."""
 
-from pytest_h7 import Board, ImagePair, Probe
-from pytest_h7.bench.settings import FlashPolicy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
-SECTOR = 128 * 1024
+import pytest
+
+from pytest_h7 import Board, FlashError, Image, ImagePair, Probe, Segment, reference_image
+from pytest_h7.bench.settings import FlashPolicy
+from pytest_h7.board.flashing import program
+from pytest_h7.board.images import load_pair
+
+LAST_SECTOR_OF_BANK_1, LAST_SECTOR_OF_BANK_2 = 0x080E_0000, 0x081E_0000
 
 
 def test_both_banks_hold_their_image(h7_board: Board, h7_flashed: ImagePair) -> None:
@@ -31,16 +39,33 @@ def test_skipping_costs_few_transfers(h7_board: Board, h7_flashed: ImagePair, h7
     assert h7_probe.transfers - before < 30
 
 
-def test_only_the_damaged_image_is_programmed(h7_board: Board, h7_flashed: ImagePair) -> None:
-    # The sector behind the CM4's image is erased flash: programming the CM4 with the CM7's image as
-    # neighbour must not touch bank 1.
-    from pytest_h7.board.flashing import program
-
-    before = h7_board.cm7.read_bytes(0x0800_0000, 1024)
-    result = program(h7_board.bench.connection, [h7_flashed.cm4])
+def test_only_the_image_that_differs_is_programmed(h7_board: Board, h7_flashed: ImagePair) -> None:
+    other = load_pair(None, reference_image("cm4_never_sleeps"))
+    assert [image.core for image in h7_board.flash(other, FlashPolicy.AUTO).programmed] == ["cm4"]
+    assert h7_board.cm7.read_bytes(h7_flashed.cm7.entry, 64) == h7_flashed.cm7.read(h7_flashed.cm7.entry, 64)
+    result = h7_board.flash(h7_flashed, FlashPolicy.AUTO)
     assert [image.core for image in result.programmed] == ["cm4"]
     assert result.sectors == 1
-    assert h7_board.cm7.read_bytes(0x0800_0000, 1024) == before
+    h7_board.boot_contract(timeout=1.0)
+
+
+def test_sectors_behind_the_images_keep_their_content(h7_board: Board, h7_flashed: ImagePair) -> None:
+    marks = {
+        LAST_SECTOR_OF_BANK_1: b"behind the CM7's firmware".ljust(32),
+        LAST_SECTOR_OF_BANK_2: bytes(range(32)),
+    }
+    stand_in = SimpleNamespace(path=Path("marks"), segments=[Segment(*mark) for mark in marks.items()])
+    h7_board.reset_and_hold()
+    program(h7_board.bench.connection, [cast("Image", stand_in)])
+    h7_board.flash(h7_flashed, FlashPolicy.ALWAYS)
+    assert {address: h7_board.cm7.read_bytes(address, 32) for address in marks} == marks
+
+
+def test_flash_that_may_not_be_programmed(h7_board: Board, h7_flashed: ImagePair) -> None:
+    other = load_pair(None, reference_image("cm4_never_sleeps"))
+    with pytest.raises(FlashError, match=r"does not hold cm4_never_sleeps\.elf for the cm4"):
+        h7_board.flash(other, FlashPolicy.NEVER)
+    assert h7_board.flash(h7_flashed, FlashPolicy.NEVER).programmed == ()
 
 
 def test_programming_always_leaves_a_board_that_boots(h7_board: Board, h7_flashed: ImagePair) -> None:

@@ -6,6 +6,8 @@ from pytest_h7 import Board, CoreState, H7Error, ImagePair
 
 from .conftest import wait_until_ready
 
+AIRCR, SYSRESETREQ = 0xE000_ED0C, 0x05FA_0004
+
 
 def remove_reset_flags(board: Board) -> None:
     board.registers.RCC_C1.RSR.RMVF = 1
@@ -25,6 +27,22 @@ def test_system_reset_sets_the_flag_of_the_cm7(started: Board) -> None:
     started.reset(kind="system")
     flags = started.registers.RCC_C1.RSR
     assert (flags.PINRSTF, flags.SFT1RSTF, flags.SFT2RSTF, flags.PORRSTF) == (1, 1, 0, 0)
+
+
+def test_system_reset_by_the_cm4_sets_its_flag(started: Board) -> None:
+    remove_reset_flags(started)
+    started.cm4.halt()
+    started.ap[3].write_u32(AIRCR, SYSRESETREQ)
+    started.sleep(0.001)
+    wait_until_ready(started)
+    flags = started.registers.RCC_C1.RSR
+    assert (flags.PINRSTF, flags.SFT1RSTF, flags.SFT2RSTF) == (1, 0, 1)
+
+
+def test_reset_flags_of_the_cores_are_removed_one_by_one(started: Board) -> None:
+    started.reset()
+    remove_reset_flags(started)
+    assert (started.registers.RCC_C1.RSR.PINRSTF, started.registers.RCC_C2.RSR.PINRSTF) == (0, 1)
 
 
 @pytest.mark.h7_requires("power")

@@ -90,7 +90,7 @@ def reference_content() -> Content:
 
 
 @pytest.fixture
-def _own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: VirtualBoard) -> Iterator[None]:
+def own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: VirtualBoard) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith("H7_"):
             monkeypatch.delenv(name)
@@ -105,7 +105,7 @@ def _own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: Vi
 
 @pytest.fixture
 def virtual(
-    _own_boards: None, spare_board: VirtualBoard, factory_options: dict[str, int], reference_content: Content
+    own_boards: None, spare_board: VirtualBoard, factory_options: dict[str, int], reference_content: Content
 ) -> VirtualBoard:
     """The virtual board of the runs, with the reference firmware in flash."""
     restore(spare_board, factory_options, reference_content)
@@ -130,7 +130,7 @@ def run(pytester: pytest.Pytester, virtual: VirtualBoard) -> Run:
 
 
 @pytest.fixture
-def run_apart(pytester: pytest.Pytester, _own_boards: None) -> Run:
+def run_apart(pytester: pytest.Pytester, own_boards: None) -> Run:
     """Runs pytest in a process of its own, which has a board of its own."""
 
     def run(source: str, *arguments: str | Path) -> pytest.RunResult:

@@ -48,7 +48,7 @@ EACH = pytest.mark.parametrize("name", VALUES)
 
 
 @pytest.fixture
-def read(pytester: pytest.Pytester, _own_boards: None) -> Callable[..., Settings]:
+def read(pytester: pytest.Pytester, own_boards: None) -> Callable[..., Settings]:
     def read(*arguments: str) -> Settings:
         return pytester.parseconfigure(*arguments).stash[session_key].settings
 
@@ -225,8 +225,8 @@ def test_flash_is_reached_although_the_cm7_sleeps_without_a_clock(run: Run, answ
         def test_falls_asleep(h7_board, h7_flashed):
             h7_board.sleep(0.1)
 
-        def test_next(h7_board, h7_flashed):
-            h7_board.boot_contract(1.0)
+        def test_next(h7_flashed, h7_console):
+            h7_console.expect(r"\\[CM4\\] ready")
         """
     options = ("--h7-low-power-debug=off", f"--h7-twin-ap3={answer}", f"--h7-flash={policy}")
     run(source, *options).assert_outcomes(passed=2)
