@@ -59,7 +59,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
     """Connect, if some test needs the board, and show what is connected."""
-    if not _will_run_tests(config) or not any(_uses_board(item) for item in items):
+    if not _shows_header(config) or not any(_uses_board(item) for item in items):
         return []
     try:
         return config.stash[session_key].header(items)
@@ -67,9 +67,12 @@ def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest
         raise pytest.UsageError(str(error)) from None
 
 
-def _will_run_tests(config: pytest.Config) -> bool:
+def _shows_header(config: pytest.Config) -> bool:
+    # A process of pytest-xdist connects when a test does, so that a failure is reported there.
     only_shows = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
-    return not any(getattr(config.option, name, False) for name in only_shows)
+    return not hasattr(config, "workerinput") and not any(
+        getattr(config.option, name, False) for name in only_shows
+    )
 
 
 def _uses_board(item: pytest.Item) -> bool:

@@ -82,6 +82,7 @@ class Connection:
         self.session = session
         self.target: STM32H755 = session.target
         self._transfers = transfers
+        self._abandoned: set[int] = set()
 
     @property
     def transfers(self) -> int:
@@ -92,6 +93,8 @@ class Connection:
         port = self.target.access_port(apsel)
         if port is None:
             raise TargetAccessError(f"Access port AP{apsel} does not answer.")
+        if apsel in self._abandoned and self.target.attach_core(apsel) is not None:
+            self._abandoned.discard(apsel)
         return port
 
     def _check(self, apsel: int, address: int, data: bytes) -> None:
@@ -149,6 +152,7 @@ class Connection:
         if core is not None:
             core.fpb.abandon()
             _remove_breakpoints(core)
+            self._abandoned.add(apsel)
 
     def read_words(self, apsel: int, address: int, count: int = 1) -> list[int]:
         """Read `count` 32-bit words through access port `apsel`."""

@@ -68,13 +68,15 @@ def test_removed_breakpoint_does_not_stop(started: Board, name: str) -> None:
 @CORES
 def test_breakpoint_that_a_test_has_left_is_cleaned_up(started: Board, name: str) -> None:
     core = getattr(started, name)
-    core.breakpoint("exti_toggle_led").__enter__()
+    left = core.breakpoint("exti_toggle_led")
+    left.__enter__()
     started.clean()
     before = core.variable("exti_count").value
     started.exti[13].trigger()
     started.sleep(0.005)
     assert core.variable("exti_count").value == before + 1
     assert core.state is not CoreState.HALTED
+    del left  # its context would have ended here
 
 
 @CORES

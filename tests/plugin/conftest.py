@@ -136,7 +136,7 @@ def run_apart(pytester: pytest.Pytester, own_boards: None) -> Run:
     def run(source: str, *arguments: str | Path) -> pytest.RunResult:
         pytester.makeconftest(STARTED)
         pytester.makepyfile(source)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
 
     return run
 

@@ -24,7 +24,7 @@ PLACES = {
 def test_wherever_a_test_hangs(run: Run, virtual: VirtualBoard) -> None:
     tests = "".join(
         f"""
-@pytest.mark.timeout(0.3)
+@pytest.mark.timeout(0.3, func_only=True)
 def test_{name}(started, h7_board, h7_console, cm7):
     {statement}
 
@@ -55,7 +55,7 @@ def test_board_is_left_halted_after_the_last_test(run: Run, virtual: VirtualBoar
     source = """
         import pytest
 
-        @pytest.mark.timeout(0.3)
+        @pytest.mark.timeout(0.3, func_only=True)
         def test_it(started, h7_board):
             h7_board.gpio["PC13"].drive(True)
             h7_board.sleep(1e6)
@@ -71,7 +71,7 @@ def test_board_runs_on_after_a_run_without_a_time_out(run: Run, virtual: Virtual
     source = """
         import pytest
 
-        @pytest.mark.timeout(0.3)
+        @pytest.mark.timeout(0.3, func_only=True)
         def test_hangs(started): started.sleep(1e6)
 
         def test_fails(h7_board, cm7):
@@ -87,7 +87,7 @@ def test_option_bytes_are_put_back(run: Run, virtual: VirtualBoard) -> None:
     source = """
         import pytest
 
-        @pytest.mark.timeout(1)
+        @pytest.mark.timeout(0.3, func_only=True)
         @pytest.mark.h7_option_bytes(BCM4=0)
         def test_it(h7_board):
             assert h7_board.option_bytes["BCM4"] == 0
@@ -103,7 +103,7 @@ def test_core_that_cannot_be_halted_is_explained(run: Run) -> None:
     source = f"""
         import pytest
 
-        @pytest.mark.timeout(0.5)
+        @pytest.mark.timeout(0.5, func_only=True)
         @pytest.mark.h7_images(cm7={str(reference_image("cm7_never_releases"))!r})
         def test_it(h7_board, h7_flashed):
             h7_board.sleep(0.1)
