@@ -123,10 +123,11 @@ def test_each_test_finds_a_clean_board(run: Run) -> None:
 
 def test_console_shows_this_test_from_its_first_words(run: Run) -> None:
     source = """
-        def test_first(h7_flashed, h7_console, h7_board):
-            h7_board.sleep(0.0085)
-            assert h7_console.log.startswith("pytest-h7 reference")
-            assert not h7_console.log.endswith("\\n")
+        def test_first(started, h7_console):
+            h7_console.expect(r"\\[CM4\\] ready")
+            assert h7_console.lines[0] == "pytest-h7 reference firmware"
+            h7_console.write("ping\\r" * 50)
+            h7_console.expect("pong")
 
         def test_restarted_in_the_middle_of_a_line(h7_console, h7_flashed):
             h7_console.expect(r"\\[CM4\\] ready")
