@@ -100,7 +100,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Show what was connected to the processes of pytest-xdist."""
     lines = config.stash[_worker_headers_key]
-    for line in sorted(lines):
+    for line in sorted(lines, key=lambda line: line.partition(" ")[0]):
         terminalreporter.write_line(line)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.interruption import uninterrupted
-from pytest_h7.bench.safety import check_write
+from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
@@ -34,15 +34,20 @@ def translated_errors(doing: str) -> Iterator[None]:
     Raises:
         TargetAccessError: the chip refused the access.
         InfrastructureError: the probe or the board is not there any more.
+        FirmwareError: on the virtual board, a pin that a test drives has become an output against it.
     """
     import usb.core
     from pyocd.core import exceptions
+
+    from pytest_h7.twin.pins import PinContention
 
     with uninterrupted():
         try:
             yield
         except H7Error:
             raise
+        except PinContention as error:
+            raise short_circuit(error.pin) from error
         except exceptions.TransferTimeoutError as error:
             raise TargetAccessError(f"Could not {doing}: the bus did not answer (WAIT).") from error
         except exceptions.TransferFaultError as error:

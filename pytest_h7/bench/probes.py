@@ -171,6 +171,9 @@ def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]
     from pyocd.core.session import Session
 
     counter = _count_transfers(driver)
+    if hasattr(driver, "_board_id"):
+        # The target is known. pyOCD would ask the ST-LINK, then look for its drive on the host.
+        driver._board_id = ""
     with tempfile.TemporaryDirectory(prefix="pytest-h7-") as nowhere:
         # pyOCD would run a pyocd_user.py of the project directory and change into it.
         here = Path.cwd()

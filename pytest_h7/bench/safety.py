@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pytest_h7.chip.option_bytes import OPTION_BYTES, program_register
 from pytest_h7.chip.registers import Field, peripheral
-from pytest_h7.errors import SafetyError
+from pytest_h7.errors import FirmwareError, SafetyError
 
 _FLASH = peripheral("FLASH")
 _REGISTER_BLOCK = range(_FLASH.base, _FLASH.base + 0x200)
@@ -99,6 +99,14 @@ def check_pin_drive(pin: str, mode: int) -> None:
     if mode in (_MODE_OUTPUT, _MODE_ALTERNATE):
         what = "an output" if mode == _MODE_OUTPUT else "in its alternate function"
         raise SafetyError(f"Refused to drive {pin}: the firmware has it as {what}.")
+
+
+def short_circuit(pin: str) -> FirmwareError:
+    """Return the error for a pin that the firmware has turned against the test that drives it."""
+    return FirmwareError(
+        f"The firmware drives {pin} against the level that the test holds it at, a short circuit on a real "
+        "board: release the pin before the firmware makes it an output."
+    )
 
 
 def check_option_names(names: Sequence[str]) -> None:

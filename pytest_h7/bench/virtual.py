@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.interruption import uninterrupted
-from pytest_h7.bench.safety import check_pin_drive
+from pytest_h7.bench.safety import check_pin_drive, short_circuit
 from pytest_h7.bench.stimulus import Loopback, parse_pin
+from pytest_h7.twin.pins import PinContention
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
@@ -27,13 +28,18 @@ class TwinClock:
         return self._board.time()
 
     def sleep(self, seconds: float) -> None:
-        """Let the board run for a time."""
+        """Let the board run for a time; raise FirmwareError if it drives a pin against the test."""
         steps = int(seconds / _STEP)
         for _ in range(steps):
-            with uninterrupted():
-                self._board.sleep(_STEP)
+            self._step(_STEP)
+        self._step(max(seconds - steps * _STEP, 0.0))
+
+    def _step(self, seconds: float) -> None:
         with uninterrupted():
-            self._board.sleep(max(seconds - steps * _STEP, 0.0))
+            try:
+                self._board.sleep(seconds)
+            except PinContention as error:
+                raise short_circuit(error.pin) from error
 
 
 class TwinPower:

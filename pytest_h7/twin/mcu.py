@@ -50,8 +50,8 @@ SEV_PULSE_CYCLES = 512
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
 _ANY = ("cm7", "cm4")
 
-_KEPT_BY_SYSTEM_RESET = ("DBGMCU", "RTC")
-"""DBGMCU is reset by power-on only, RTC is in the backup domain (RM0399 9.4.1, table 56)."""
+_BACKUP_DOMAIN = ("RTC",)
+"""Peripherals that a system reset does not reach (RM0399 9.4.1)."""
 
 ModelT = TypeVar("ModelT", bound=Peripheral)
 
@@ -350,7 +350,8 @@ class Mcu:
         self._stop_cores()
         self.pwr.power_on_reset()
         self.dbgmcu.power_on_reset()
-        self.peripherals["RTC"].reset()
+        for name in _BACKUP_DOMAIN:
+            self.peripherals[name].reset()
         self._reset_peripherals()
         self.rcc.power_on_reset()
         self._release_after_reset(debug=True)
@@ -410,7 +411,7 @@ class Mcu:
 
     def _reset_peripherals(self) -> None:
         for model in self.peripherals.values():
-            if model.name not in _KEPT_BY_SYSTEM_RESET:
+            if model.name not in _BACKUP_DOMAIN:
                 model.reset()
         for unlisted in self.interconnect.unlisted:
             unlisted.reset()

@@ -38,7 +38,10 @@ def test_two_step_lock_through_ap3_is_the_cm4s(started: Board) -> None:
     started.ap[3].write_u32(R0 + 4, 0x8000_0142)
     assert started.hsem[1].owner == "cm4"
     assert started.hsem[1].process == 0x42
-    started.ap[0].write_u32(R0 + 4, 0x342)  # not the owner: ignored
+    for not_the_owner in (0x342, 0x142):  # the second as if the CM4 wrote it
+        started.ap[0].write_u32(R0 + 4, not_the_owner)
+        assert started.hsem[1].owner == "cm4"
+    started.ap[3].write_u32(R0 + 4, 0x143)  # another process of the owner
     assert started.hsem[1].owner == "cm4"
     started.ap[3].write_u32(R0 + 4, 0x142)
     assert started.hsem[1].owner is None

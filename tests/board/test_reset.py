@@ -71,8 +71,8 @@ def test_power_reset_takes_no_halt(started: Board) -> None:
         started.reset(halt=True, kind="power")
 
 
-@pytest.mark.h7_hardware
-def test_power_reset_needs_a_power_switch(started: Board) -> None:
+def test_power_reset_needs_a_power_switch(started: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(started.bench, "power", None)
     with pytest.raises(H7Error, match="cannot switch"):
         started.reset(kind="power")
 

@@ -21,6 +21,9 @@ from pytest_h7.twin.board import VirtualBoard
 
 Content = dict[int, bytes]
 
+QUICKLY = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""For runs in a process of their own: without what costs time and is not of interest."""
+
 STARTED = """
 import pytest
 
@@ -44,7 +47,15 @@ class Run(Protocol):
 def spare_board() -> Iterator[VirtualBoard]:
     """One board for all runs in this process, apart from the one that other tests use."""
     # What a run imports first is forgotten after it, so all of it is imported now.
-    for name in ("allure", "intelhex", "pytest_h7.header", "pytest_h7.report", "serial.tools.list_ports"):
+    for name in (
+        "allure",
+        "hypothesis.internal.observability",
+        "intelhex",
+        "pytest_h7.header",
+        "pytest_h7.report",
+        "pytest_h7.tracebacks",
+        "serial.tools.list_ports",
+    ):
         import_module(name)
     own = {"": VirtualBoard()}
     with pytest.MonkeyPatch.context() as patch:
@@ -136,7 +147,7 @@ def run_apart(pytester: pytest.Pytester, own_boards: None) -> Run:
     def run(source: str, *arguments: str | Path) -> pytest.RunResult:
         pytester.makeconftest(STARTED)
         pytester.makepyfile(source)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
+        return pytester.runpytest_subprocess(*QUICKLY, *arguments, timeout=120)
 
     return run
 

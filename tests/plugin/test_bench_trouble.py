@@ -153,3 +153,36 @@ def test_process_ends_without_noise(pytester: pytest.Pytester, tmp_path: Path) -
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert done.stderr == ""
     assert "failure class: infrastructure" in done.stdout
+
+
+def test_firmware_drives_against_the_test(run: Run) -> None:
+    source = """
+        import pytest
+        from pytest_h7.chip.registers import peripheral
+        from pytest_h7.twin.board import virtual_board
+        from pytest_h7.twin.bus import Master
+
+        MODER = peripheral("GPIOC").registers["MODER"].address
+        PC13_OUTPUT = 0xFFFF_FFFF & ~(2 << 26)
+
+        @pytest.fixture
+        def pressed(started):
+            started.gpio["PC13"].drive(True)
+            return started
+
+        def test_sleeping(pressed):
+            mcu = virtual_board().mcu
+            mcu.schedule(10**9, lambda: mcu.write(MODER, 4, PC13_OUTPUT, Master.CM7))
+            pressed.sleep(1.0)
+
+        def test_accessing(pressed):
+            pressed.ap[1].write_u32(MODER, PC13_OUTPUT)
+
+        def test_next(h7_board, h7_flashed):
+            h7_board.boot_contract(1.0)
+        """
+    result = run(source)
+    result.assert_outcomes(failed=2, passed=1)
+    sentence = "E *FirmwareError: The firmware drives PC13 against *: release the pin before *"
+    result.stdout.fnmatch_lines(["*pressed.sleep(1.0)", sentence, "*MODER, PC13_OUTPUT)", sentence])
+    result.stdout.fnmatch_lines(["failure class: firmware"])

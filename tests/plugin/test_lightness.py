@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Run
+from .conftest import QUICKLY, Run
 
 SPY = """
 import sys
@@ -55,7 +55,7 @@ def test_nothing_heavy_is_imported(
 ) -> None:
     pytester.makepyfile(source)
     pytester.makeconftest(SPY)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
+    result = pytester.runpytest_subprocess(*QUICKLY, *arguments, timeout=120)
     assert result.ret == pytest.ExitCode.OK
     modules = imported(pytester)
     assert "pytest_h7.plugin" in modules
@@ -66,7 +66,7 @@ def test_nothing_heavy_is_imported(
 def test_without_the_plugin(pytester: pytest.Pytester, own_boards: None) -> None:
     pytester.makepyfile("def test_without(): pass")
     pytester.makeconftest(SPY)
-    result = pytester.runpytest_subprocess("-p", "no:h7", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:h7", *QUICKLY, timeout=120)
     result.assert_outcomes(passed=1)
     assert not any(name.startswith("pytest_h7") for name in imported(pytester))
 

@@ -28,9 +28,9 @@ def test_each_process_has_its_own_board(run_apart: Run) -> None:
     for worker in ("gw0", "gw1"):
         result.stdout.fnmatch_lines(
             [
-                f"{worker} h7: BCM7=1 BCM4=1 *",
-                f"{worker} h7: cm7 cm7.elf (*), cm4 cm4.elf (*)",
                 f"{worker} h7: virtual board H7TWIN, STLINK-V3 *",
+                f"{worker} h7: cm7 cm7.elf (*), cm4 cm4.elf (*)",
+                f"{worker} h7: BCM7=1 BCM4=1 *",
             ]
         )
 
