@@ -114,6 +114,7 @@ class STM32H755Core(CortexM):
         demcr = seen[CortexM.DEMCR]
         if not seen[CortexM.DHCSR] & CortexM.C_DEBUGEN:
             self.write32(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
+            self.fpb.enabled = False
         if self.dwt.get_watchpoints() and not demcr & CortexM.DEMCR_TRCENA:
             demcr |= CortexM.DEMCR_TRCENA
             self.write32(CortexM.DEMCR, demcr)

@@ -200,6 +200,8 @@ class STM32H755(CoreSightTarget):
         for port in self.dp.aps.values():
             probe.get_memory_interface_for_ap(port.address)
         self.configure_debug()
+        for core in self.cores.values():
+            core.fpb.enabled = False
         for apsel in CORE_NAMES:
             self.attach_core(apsel)
 

@@ -403,6 +403,32 @@ def test_reconnect_after_a_power_cycle(connect: Open) -> None:
     assert cm7.read_core_register("r0") > 0
 
 
+@pytest.mark.parametrize("name", ["cm7", "cm4"])
+def test_breakpoints_work_after_a_power_cycle(connect: Open, name: str) -> None:
+    board = make_board(cm4=RUN_FOREVER)
+    session = connect(board)
+    core = session.target.core(name)
+
+    def runs_into_a_breakpoint() -> bool:
+        core.halt()
+        address = core.read_core_register("pc")
+        core.resume()
+        session.target.sleep(0.001)
+        core.set_breakpoint(address)
+        core.bp_manager.flush()
+        session.target.sleep(0.001)
+        stopped = core.get_state() is Target.State.HALTED
+        core.remove_breakpoint(address)
+        core.resume()
+        return stopped
+
+    assert runs_into_a_breakpoint()
+    board.power_cycle()
+    session.target.reconnect()
+    session.target.sleep(0.001)
+    assert runs_into_a_breakpoint()
+
+
 # -- flash ---------------------------------------------
 
 
