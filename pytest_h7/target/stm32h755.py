@@ -96,6 +96,7 @@ class STM32H755(CoreSightTarget):
     def __init__(self, session: Session) -> None:
         super().__init__(session, memory_map())
         self.sleep: Callable[[float], None] = getattr(session.probe, "sleep", time.sleep)
+        self._left_armed: set[int] = set()
 
     # -- connecting -----------------------------------------------------------------------------------
 
@@ -152,7 +153,17 @@ class STM32H755(CoreSightTarget):
             port.write_memory(CortexM.DEMCR, 0)
             return True
         LOG.warning("CM7 did not stop at its first instruction after NRST was released")
+        self._left_armed.add(port.address.apsel)
         return False
+
+    def _disarm(self) -> None:
+        """Take back a reset catch that nobody waits for any more: of a core that was held after its reset."""
+        for apsel in sorted(self._left_armed):
+            found = self._attach(apsel)
+            if found is not None:
+                core, demcr = found
+                core.write32(CortexM.DEMCR, demcr & ~CortexM.DEMCR_VC_CORERESET)
+                self._left_armed.discard(apsel)
 
     def _wait_for_halt(self, port: MEM_AP) -> bool:
         waited = 0.0
@@ -200,6 +211,7 @@ class STM32H755(CoreSightTarget):
         for port in self.dp.aps.values():
             probe.get_memory_interface_for_ap(port.address)
         self.configure_debug()
+        self._left_armed.clear()
         for core in self.cores.values():
             core.fpb.enabled = False
         for apsel in CORE_NAMES:
@@ -267,6 +279,7 @@ class STM32H755(CoreSightTarget):
                 be reachable at this moment to be told to stop, and run otherwise.
             hardware: Use NRST.
         """
+        self._disarm()
         armed, caught = [], []
         for apsel, name in CORE_NAMES.items():
             found = self._attach(apsel) if name in catch else None
@@ -291,6 +304,7 @@ class STM32H755(CoreSightTarget):
                 caught.append(core.node_name)
             else:
                 LOG.warning("%s did not stop at its first instruction after the reset", core.node_name)
+                self._left_armed.add(core.ap.address.apsel)
         return caught
 
     def _request_reset(self, reachable: list[CortexM]) -> bool:

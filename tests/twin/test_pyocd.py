@@ -41,6 +41,8 @@ RUN_FOREVER = struct.pack("<IIH", 0x1001_0000, CM4_START | 1, 0xE7FE)
 EXTI_RTSR1, EXTI_SWIER1, EXTI_C2EMR1 = 0x5800_0000, 0x5800_0008, 0x5800_00C4
 FLASH_CR1, FLASH_CR2, FLASH_OPTCR = 0x5200_200C, 0x5200_210C, 0x5200_2018
 DEMCR, DHCSR = 0xE000_EDFC, 0xE000_EDF0
+BCM7 = 1 << 23
+RCC_GCR, BOOT_C1 = 0x5802_44A0, 1 << 2
 POLICIES = ("zero", "fault", "wait")
 
 
@@ -372,6 +374,20 @@ def test_breakpoints_survive_a_reset(connect: Open) -> None:
     session.target.reset_chip(hardware=True)
     session.target.sleep(0.001)
     assert cm7.get_state() is Target.State.HALTED
+
+
+def test_a_catch_that_never_came_true_is_taken_back(connect: Open) -> None:
+    board = make_board(cm4=RUN_FOREVER)
+    session = connect(board)
+    board.mcu.flash.load(board.mcu.flash.save() | {"OPTSR": board.mcu.flash.save()["OPTSR"] & ~BCM7})
+    assert session.target.reset_chip(catch=("cm7",), hardware=True) == []  # held after the reset
+    session.target.access_port(1).write32(RCC_GCR, BOOT_C1)
+    session.target.sleep(0.001)
+    assert session.target.core("cm7").get_state() is Target.State.HALTED
+    board.mcu.flash.load(board.mcu.flash.save() | {"OPTSR": board.mcu.flash.save()["OPTSR"] | BCM7})
+    session.target.reset_chip(hardware=True)
+    session.target.sleep(0.001)
+    assert session.target.core("cm7").get_state() is Target.State.RUNNING
 
 
 def test_a_sleeping_cm4_cannot_be_caught(connect: Open) -> None:

@@ -17,6 +17,7 @@ HSEMEN, USART3EN, FLASHEN = 1 << 25, 1 << 18, 1 << 8
 PDDS_D1, PDDS_D2 = 1 << 0, 1 << 1
 SLEEP_BITS = 1 << 0 | 1 << 3
 TAKEN_BY_CM7 = 0x8000_0300
+PWR_CPUCR = 0x5802_4810
 HSEM_R0, HSEM_RLR = 0x5802_6400, range(0x5802_6480, 0x5802_6500)
 
 
@@ -82,8 +83,15 @@ def test_semaphore_released_too_early(closed_cm4) -> None:
 def test_stop_that_does_not_wait_for_the_semaphore(closed_cm4) -> None:
     closed_cm4.set(RCC_C1_AHB4ENR=HSEMEN, HSEM_C2IER=0)
     assert explain(closed_cm4, 3).candidates == (Cause.CM4_IN_STOP,)
-    closed_cm4.set(RCC_C2_AHB4ENR=0)
+    closed_cm4.set(RCC_C1_AHB4ENR=0, RCC_C2_AHB4ENR=0)
     assert explain(closed_cm4, 3).candidates == (Cause.CM4_IN_STOP,)
+
+
+def test_register_that_does_not_answer_is_part_of_the_evidence(closed_cm4) -> None:
+    closed_cm4.faulting.add(PWR_CPUCR)
+    found = explain(closed_cm4, 3)
+    assert found.evidence["PWR_CPUCR"] == "no answer"
+    assert found.cause is Cause.CM4_IN_STOP_WAITING_FOR_HSEM
 
 
 def test_standby_needs_the_wish_of_both_cores(closed_cm4) -> None:
