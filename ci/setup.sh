@@ -28,10 +28,15 @@ install_missing() {
 
 want python3 python3
 want arm-none-eabi-gcc gcc-arm-none-eabi
+want cc gcc
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 for command in ${H7_CI_COMMANDS:-}; do
     want "$command" "$command"
 done
+if ! python3 -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' 2>/dev/null; then
+    missing+=(python3-dev)
+fi
+[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 install_missing
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
@@ -50,4 +55,5 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 export PATH="$PWD/.venv/bin:$PATH"
 export PYTHON="$PWD/.venv/bin/python"
+"$PYTHON" -m pytest_h7.engine_build
 ci/firmware

@@ -41,7 +41,7 @@ def _required(name: str, package: str) -> str:
     path = _tool(name)
     if path is None:
         raise InfrastructureError(
-            f"The firmware needs {name}: on Debian or Ubuntu, apt-get install {package}."
+            f"Building needs {name}: on Debian or Ubuntu, apt-get install {package}."
         )
     return path
 
@@ -57,7 +57,7 @@ def _generator() -> list[str]:
 def _run(*command: str | Path) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise InfrastructureError(f"The firmware does not build:\n{done.stdout}")
+        raise InfrastructureError(f"It does not build:\n{done.stdout}")
 
 
 def configure(build_directory: Path, root: Path = ROOT) -> None:
@@ -70,12 +70,20 @@ def configure(build_directory: Path, root: Path = ROOT) -> None:
         InfrastructureError: the compiler, CMake, or both Ninja and make are missing, or CMake fails.
     """
     _required(COMPILER, "gcc-arm-none-eabi")
-    cmake = _required("cmake", "cmake")
     firmware = root / "firmware"
     options = [f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={root / 'pytest_h7'}"]
     toolchain = f"-DCMAKE_TOOLCHAIN_FILE={firmware / 'arm-none-eabi.cmake'}"
-    command: list[str | Path] = [cmake, "-S", firmware, "-B", build_directory, toolchain]
-    command += [*_generator(), *options]
+    configure_project(firmware, build_directory, [toolchain, *options])
+
+
+def configure_project(source: Path, build_directory: Path, options: list[str]) -> None:
+    """Prepare `build_directory` for building the CMake project in `source`, as `configure` does.
+
+    Raises:
+        InfrastructureError: CMake, or both Ninja and make are missing, or CMake fails.
+    """
+    cmake = _required("cmake", "cmake")
+    command: list[str | Path] = [cmake, "-S", source, "-B", build_directory, *_generator(), *options]
     try:
         _run(*command)
     except InfrastructureError:

@@ -116,10 +116,7 @@ class Mcu:
             if memory.cm7 if core == "cm7" else memory.cm4:
                 for start in (memory.start, *memory.aliases):
                     regions.append((start, memory.size, self.memories.pointer(memory), memory.writable))
-        # Largest first: Unicorn 2.1.4 numbers the pages of a memory on from the end of the smallest one so far
-        # (find_ram_offset_last in its exec.c). In another order memories share numbers, and a store to one is
-        # taken for a change of code in the other, which costs up to two hundred times as much.
-        return sorted(regions, key=lambda region: region[1], reverse=True)
+        return regions
 
     # -- time -------------------------------------------------------------------------------------
 

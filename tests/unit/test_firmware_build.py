@@ -186,7 +186,7 @@ def test_a_missing_compiler_is_named_with_its_package(
     with pytest.raises(InfrastructureError) as raised:
         firmware_build.build()
     assert str(raised.value) == (
-        "The firmware needs arm-none-eabi-gcc: on Debian or Ubuntu, apt-get install gcc-arm-none-eabi."
+        "Building needs arm-none-eabi-gcc: on Debian or Ubuntu, apt-get install gcc-arm-none-eabi."
     )
 
 

@@ -1,4 +1,4 @@
-"""The cores of the virtual board: ARMv7-M (Arm DDI0403E) around an engine that executes instructions.
+"""The cores of the virtual board: ARMv7E-M (Arm DDI0403E), in C.
 
 The chip sees `Core`, and answers through `CoreHost`. Everything else in this package may change.
 """
