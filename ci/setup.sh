@@ -33,6 +33,9 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 for command in ${H7_CI_COMMANDS:-}; do
     want "$command" "$command"
 done
+case "${H7_CI_COMMANDS:-}" in
+*qemu*) [ -d /usr/lib/arm-none-eabi/newlib ] || missing+=(libnewlib-arm-none-eabi) ;;
+esac
 if ! python3 -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' 2>/dev/null; then
     missing+=(python3-dev)
 fi

@@ -40,9 +40,7 @@ def _tool(name: str) -> str | None:
 def _required(name: str, package: str) -> str:
     path = _tool(name)
     if path is None:
-        raise InfrastructureError(
-            f"Building needs {name}: on Debian or Ubuntu, apt-get install {package}."
-        )
+        raise InfrastructureError(f"Building needs {name}: on Debian or Ubuntu, apt-get install {package}.")
     return path
 
 

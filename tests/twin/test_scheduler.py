@@ -2,72 +2,137 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_h7.twin.cpu import Core
 from pytest_h7.twin.mcu import Mcu
 from pytest_h7.twin.scheduler import QUANTUM_CYCLES, Scheduler
-from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_S, PS_PER_US, Timeline
+from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_S, PS_PER_US
 
 HSI_HZ = 64_000_000
 RESULTS_CM7, RESULTS_CM4 = 0, 0x1000
 
+RAM, RAM_SIZE = 0x2000_0000, 0x2_0000
+CODE = RAM + 0x400
+PERIPHERAL = 0x4000_0000
+SYST_CSR, SYST_RVR, SYST_CVR = 0xE000_E010, 0xE000_E014, 0xE000_E018
+ICSR, PENDSTSET = 0xE000_ED04, 1 << 26
+DHCSR, DEBUG_ON, DEBUG_OFF = 0xE000_EDF0, 0xA05F_0001, 0xA05F_0000
+NOP, WFI, STORE, STAY, UNDEFINED = 0xBF00, 0xBF30, 0x6008, 0xE7FE, 0xDE00  # STORE is str r0, [r1]
 
-class ScriptedCore:
-    """A core of one instruction a cycle; `at` calls what is due at a cycle, as an instruction's access would."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.cycles = 0
-        self.running = True
-        self.halted = self.lockup = False
-        self.tick: int | None = None
-        self.ticks: list[int] = []
-        self.at: dict[int, Callable[[], None]] = {}
-        self.slices: list[int] = []
-        self._stop = False
+class Actor:
+    """A core in a row of NOPs, an instruction a cycle, some of which are stores that call the test."""
 
-    def run(self, cycles: int) -> None:
-        end = self.cycles + cycles
-        start = self.cycles
-        self._stop = False
-        if not self.running:
-            self._sleep(end)
-        while self.running and self.cycles < end and not self._stop:
-            self.cycles += 1
-            action = self.at.pop(self.cycles, None)
-            if action is not None:
-                action()
-        self.slices.append(self.cycles - start)
+    def __init__(self, name: str, model: str) -> None:
+        self._arena = mmap.mmap(-1, RAM_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        pointer = ctypes.addressof(ctypes.c_char.from_buffer(self._arena))
+        self._arena[: CODE - RAM] = bytes(CODE - RAM)
+        self._arena[:8] = CODE.to_bytes(4, "little") + (CODE | 1).to_bytes(4, "little")
+        self._arena[CODE - RAM :] = NOP.to_bytes(2, "little") * ((RAM_SIZE + RAM - CODE) // 2)
+        self._arena[-2:] = STAY.to_bytes(2, "little")
+        self._actions: dict[int, Callable[[], None]] = {}
+        self._before = 0
+        self._first = CODE
+        self.woken: list[int] = []
+        self.core = Core(name, model, self, [(RAM, RAM_SIZE, pointer, True)])
+        self.reset()
 
-    def _sleep(self, end: int) -> None:
-        if self.tick is not None and self.tick <= end:
-            self.cycles = self.tick
-            self.ticks.append(self.tick)
-            self.tick = None
-            self.running = True
-        else:
-            self.cycles = end
+    @property
+    def cycles(self) -> int:
+        """Since the core was given to the board."""
+        return self.core.cycles - self._before
 
-    def cycles_to_tick(self) -> int | None:
-        return None if self.tick is None else self.tick - self.cycles
+    def at(self, number: int, action: Callable[[], None]) -> None:
+        """Call `action` by the instruction of this number, from 1 on, as its access to a peripheral."""
+        address = self._first + 2 * (number - 1)
+        self._put(address, STORE)
+        self._actions[address] = action
 
-    def stop_after_instruction(self) -> None:
-        self._stop = True
+    def sleep(self, tick: int | None = None) -> None:
+        """Execute WFI, before the core is the board's; `tick` cycles later, SysTick gets pending."""
+        self.core.write_register("primask", 1)
+        self._prepare(WFI, 1)
+        if tick is not None:
+            for address, value in ((SYST_RVR, tick - 1), (SYST_CVR, 0), (SYST_CSR, 7)):
+                self.core.write_debug(address, value)
+        assert self.core.asleep
+
+    def halt(self) -> None:
+        self.core.write_debug(DHCSR, DEBUG_ON)
+        self.core.halt()
+        assert self.core.halted
+
+    def resume(self) -> None:
+        self.core.write_debug(DHCSR, DEBUG_OFF)
+
+    def lock_up(self) -> None:
+        """Execute an undefined instruction without a handler, before the core is the board's."""
+        self._prepare(UNDEFINED, 2)
+        assert self.core.lockup
+        self._put(CODE, NOP)
+
+    def reset(self) -> None:
+        self.core.reset(RAM)
+        self.core.write_register("r1", PERIPHERAL)
+
+    def _prepare(self, instruction: int, cycles: int) -> None:
+        self._put(CODE, instruction)
+        self._first = CODE + 2
+        self.core.run(cycles)
+        self._before = self.core.cycles
+
+    def _put(self, address: int, instruction: int) -> None:
+        self._arena[address - RAM : address - RAM + 2] = instruction.to_bytes(2, "little")
+        self.core.invalidate(address, 2)
+
+    def core_read(self, core: Core, address: int, size: int) -> int:
+        raise AssertionError
+
+    def core_write(self, core: Core, address: int, size: int, value: int) -> None:
+        assert (core, address) == (self.core, PERIPHERAL)
+        self._actions[core.read_register("pc")]()
+
+    def core_slept(self, core: Core) -> None:
+        pass
+
+    def core_woke(self, core: Core) -> None:
+        self.woken.append(self.cycles)
+
+    def event_sent(self, core: Core) -> None:
+        raise AssertionError
+
+    def reset_requested(self, core: Core) -> None:
+        raise AssertionError
 
 
 class Desk:
-    """Two scripted cores of 1 GHz and 500 MHz: a cycle takes 1 ns and 2 ns."""
+    """Two cores of 1 GHz and 500 MHz: a cycle takes 1 ns and 2 ns.
 
-    def __init__(self) -> None:
-        self.fast, self.slow = ScriptedCore("cm7"), ScriptedCore("cm4")
-        self.scheduler = Scheduler([self.fast, self.slow])
-        for core, hz in ((self.fast, 10**9), (self.slow, 5 * 10**8)):
-            self.scheduler.set_clock(core, on=True)
-            self.scheduler.set_frequency(core, hz)
+    Args:
+        prepare: what happens to the two cores before they get their clocks.
+    """
+
+    def __init__(self, prepare: Callable[[Actor, Actor], None] = lambda fast, slow: None) -> None:
+        self.fast, self.slow = Actor("cm7", "cortex-m7"), Actor("cm4", "cortex-m4")
+        self.scheduler = Scheduler([self.fast.core, self.slow.core])
+        prepare(self.fast, self.slow)
+        self.set_clock(self.fast, on=True)
+        self.set_clock(self.slow, on=True)
+        self.set_frequency(self.fast, 10**9)
+        self.set_frequency(self.slow, 5 * 10**8)
+
+    def set_clock(self, actor: Actor, *, on: bool) -> None:
+        self.scheduler.set_clock(actor.core, on=on)
+
+    def set_frequency(self, actor: Actor, hz: int) -> None:
+        self.scheduler.set_frequency(actor.core, hz)
 
 
 @pytest.fixture
@@ -125,17 +190,17 @@ def test_event_is_not_pending_while_and_after_it_runs(desk: Desk) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=30))
-def test_timeline_against_sorting(plan: list[tuple[int, bool]]) -> None:
-    timeline, ran = Timeline(), []
+def test_events_against_sorting(plan: list[tuple[int, bool]]) -> None:
+    scheduler = Desk().scheduler
+    ran: list[int] = []
     for number, (time, cancelled) in enumerate(plan):
-        event = timeline.schedule(time, lambda number=number: ran.append(number))
+        event = scheduler.schedule(time, lambda number=number: ran.append(number))
         if cancelled:
             event.cancel()
     kept = [(time, number) for number, (time, cancelled) in enumerate(plan) if not cancelled]
-    assert timeline.next_time() == (min(kept)[0] if kept else None)
-    timeline.run_due(25)
+    scheduler.run_for(25)
     assert ran == [number for time, number in sorted(kept) if time <= 25]
-    timeline.run_due(50)
+    scheduler.run_for(25)
     assert ran == [number for _, number in sorted(kept)]
 
 
@@ -151,23 +216,27 @@ def test_each_core_advances_at_its_own_frequency(desk: Desk) -> None:
 def test_no_core_runs_further_ahead_than_a_quantum(desk: Desk) -> None:
     seen = []
     for cycle in range(100, 5_000, 100):
-        desk.slow.at[cycle] = lambda cycle=cycle: seen.append(desk.fast.cycles - 2 * cycle)
+        desk.slow.at(cycle, lambda cycle=cycle: seen.append(desk.fast.cycles - 2 * cycle))
     desk.scheduler.run_for(10_000 * NS)
     assert len(seen) == 49
     assert max(seen) <= QUANTUM_CYCLES
     assert min(seen) >= -QUANTUM_CYCLES
 
 
-def test_lone_core_is_not_cut_into_quanta(desk: Desk) -> None:
-    desk.slow.running = False
+def test_lone_core_is_not_cut_into_quanta() -> None:
+    """A sleeping core's cycles are counted where a slice ends."""
+    desk, seen = Desk(lambda fast, slow: slow.sleep()), []
+    for cycle in (1, 1_001, 60_000):
+        desk.fast.at(cycle, lambda: seen.append(desk.slow.cycles))
     desk.scheduler.run_for(100_000 * NS)
-    assert desk.fast.slices == [100_000]
+    assert seen == [0, 0, 0]
+    assert (desk.fast.cycles, desk.slow.cycles) == (100_000, 50_000)
 
 
 def test_time_within_an_access_is_that_of_the_instruction(desk: Desk) -> None:
     seen = []
-    desk.fast.at[123] = lambda: seen.append(desk.scheduler.now)
-    desk.slow.at[77] = lambda: seen.append(desk.scheduler.now)
+    desk.fast.at(123, lambda: seen.append(desk.scheduler.now))
+    desk.slow.at(77, lambda: seen.append(desk.scheduler.now))
     desk.scheduler.run_for(1_000 * NS)
     assert seen == [123 * NS, 154 * NS]
 
@@ -176,82 +245,92 @@ def test_event_scheduled_by_an_access_runs_at_its_time(desk: Desk) -> None:
     """The slice is shortened, so that the core does not run past an event of its own making."""
     seen = []
     action = lambda: seen.append((desk.scheduler.now // NS, desk.fast.cycles))  # noqa: E731
-    desk.fast.at[100] = lambda: desk.scheduler.schedule(50 * NS, action)
+    desk.fast.at(100, lambda: desk.scheduler.schedule(50 * NS, action))
     desk.scheduler.run_for(1_000 * NS)
     assert seen == [(150, 150)]
 
 
 def test_core_without_clock_stands_still(desk: Desk) -> None:
-    desk.scheduler.set_clock(desk.slow, on=False)
+    desk.set_clock(desk.slow, on=False)
     desk.scheduler.run_for(1_000 * NS)
     assert desk.slow.cycles == 0
-    desk.scheduler.set_clock(desk.slow, on=True)
+    desk.set_clock(desk.slow, on=True)
     desk.scheduler.run_for(1_000 * NS)
     assert desk.slow.cycles == 500
 
 
 def test_core_that_is_given_its_clock_by_the_other_starts_there(desk: Desk) -> None:
-    desk.scheduler.set_clock(desk.slow, on=False)
-    desk.fast.at[400] = lambda: desk.scheduler.set_clock(desk.slow, on=True)
+    desk.set_clock(desk.slow, on=False)
+    desk.fast.at(400, lambda: desk.set_clock(desk.slow, on=True))
     desk.scheduler.run_for(1_000 * NS)
     assert (desk.fast.cycles, desk.slow.cycles) == (1_000, 300)
 
 
 def test_core_that_loses_its_clock_by_its_own_access(desk: Desk) -> None:
-    desk.fast.at[400] = lambda: desk.scheduler.set_clock(desk.fast, on=False)
+    desk.fast.at(400, lambda: desk.set_clock(desk.fast, on=False))
     desk.scheduler.run_for(1_000 * NS)
     assert (desk.fast.cycles, desk.slow.cycles) == (400, 500)
     assert desk.scheduler.now == 1_000 * NS
 
 
-@pytest.mark.parametrize("state", ["halted", "lockup"])
-def test_halted_core_loses_no_time_to_catch_up(desk: Desk, state: str) -> None:
-    desk.slow.running = False
-    setattr(desk.slow, state, True)
+def test_halted_core_loses_no_time_to_catch_up(desk: Desk) -> None:
+    desk.slow.halt()
     desk.scheduler.run_for(1_000 * NS)
-    desk.slow.running = True
-    setattr(desk.slow, state, False)
+    assert desk.slow.cycles == 0
+    desk.slow.resume()
+    desk.scheduler.run_for(1_000 * NS)
+    assert desk.slow.cycles == 500
+
+
+def test_locked_up_core_loses_no_time_to_catch_up() -> None:
+    desk = Desk(lambda fast, slow: slow.lock_up())
+    desk.scheduler.run_for(1_000 * NS)
+    assert desk.slow.cycles == 0
+    desk.slow.reset()
     desk.scheduler.run_for(1_000 * NS)
     assert desk.slow.cycles == 500
 
 
 def test_new_frequency_counts_from_the_moment_it_is_set(desk: Desk) -> None:
     desk.scheduler.run_for(1_000 * NS)
-    desk.scheduler.set_frequency(desk.slow, 10**9)
+    desk.set_frequency(desk.slow, 10**9)
     desk.scheduler.run_for(1_000 * NS)
     assert desk.slow.cycles == 500 + 1_000
 
 
-def test_sleeping_core_counts_at_the_old_frequency_until_the_other_changes_it(desk: Desk) -> None:
-    desk.slow.running = False
-    desk.fast.at[600] = lambda: desk.scheduler.set_frequency(desk.slow, 10**9)
+def test_sleeping_core_counts_at_the_old_frequency_until_the_other_changes_it() -> None:
+    desk = Desk(lambda fast, slow: slow.sleep())
+    desk.fast.at(600, lambda: desk.set_frequency(desk.slow, 10**9))
     desk.scheduler.run_for(1_000 * NS)
     assert desk.slow.cycles == 300 + 400
 
 
-def test_sleeping_core_wakes_by_its_tick_at_the_right_time(desk: Desk) -> None:
-    desk.slow.running, desk.slow.tick = False, 333
-    desk.slow.at[334] = lambda: seen.append(desk.scheduler.now)
-    seen: list[int] = []
-    desk.scheduler.run_for(1_000 * NS)
-    assert desk.slow.ticks == [333]
+def test_sleeping_core_wakes_by_its_tick_at_the_right_time() -> None:
+    desk, seen = Desk(lambda fast, slow: slow.sleep(tick=333)), []
+    desk.slow.at(1, lambda: seen.append(desk.scheduler.now))
+    desk.scheduler.run_for(332 * 2 * NS)
+    assert (desk.slow.woken, desk.slow.core.read_debug(ICSR) & PENDSTSET) == ([], 0)
+    desk.scheduler.run_for((500 - 332) * 2 * NS)
+    assert (desk.slow.woken, desk.slow.core.read_debug(ICSR) & PENDSTSET) == ([333], PENDSTSET)
     assert seen == [334 * 2 * NS]
     assert desk.slow.cycles == 500
 
 
-def test_tick_moves_when_the_frequency_changes(desk: Desk) -> None:
-    desk.slow.running, desk.slow.tick = False, 400
-    woken: list[int] = []
-    desk.slow.at[401] = lambda: woken.append(desk.scheduler.now // NS)
-    desk.fast.at[200] = lambda: desk.scheduler.set_frequency(desk.slow, 10**9)
+def test_tick_moves_when_the_frequency_changes() -> None:
+    desk, woken = Desk(lambda fast, slow: slow.sleep(tick=400)), []
+    desk.slow.at(1, lambda: woken.append(desk.scheduler.now // NS))
+    desk.fast.at(200, lambda: desk.set_frequency(desk.slow, 10**9))
     desk.scheduler.run_for(1_000 * NS)
     # 100 cycles of 2 ns, then 301 of 1 ns.
     assert woken == [200 + 301]
 
 
-def test_time_passes_while_both_cores_sleep(desk: Desk) -> None:
-    desk.fast.running = desk.slow.running = False
-    seen: list[int] = []
+def test_time_passes_while_both_cores_sleep() -> None:
+    def sleep(fast: Actor, slow: Actor) -> None:
+        fast.sleep()
+        slow.sleep()
+
+    desk, seen = Desk(sleep), []
     desk.scheduler.schedule(7 * PS_PER_MS + 3, lambda: seen.append(desk.scheduler.now))
     desk.scheduler.run_for(1 * PS_PER_S)
     assert seen == [7 * PS_PER_MS + 3]
@@ -270,7 +349,7 @@ def test_time_in_parts_is_the_same_as_in_one_go(parts: list[int], events: list[i
 
     def run(durations: list[int]) -> tuple[list[tuple[int, int, int]], int, int, int]:
         desk, seen = Desk(), []
-        desk.scheduler.set_frequency(desk.fast, hz)
+        desk.set_frequency(desk.fast, hz)
         for delay in events:
             desk.scheduler.schedule(
                 delay * NS, lambda: seen.append((desk.scheduler.now, desk.fast.cycles, desk.slow.cycles))

@@ -25,7 +25,13 @@ _STORED_COMPONENTS = ("ITM", "ETM", "CTI")
 
 _SELECTORS = {
     **{f"r{number}": number for number in range(16)},
-    **{"sp": 13, "lr": 14, "pc": 15, "xpsr": 16, "msp": 17, "psp": 18, "fpscr": 33},
+    "sp": 13,
+    "lr": 14,
+    "pc": 15,
+    "xpsr": 16,
+    "msp": 17,
+    "psp": 18,
+    "fpscr": 33,
     **{f"s{number}": 64 + number for number in range(32)},
 }
 """Registers by DCRSR.REGSEL (Arm DDI0403E C1.6.3)."""

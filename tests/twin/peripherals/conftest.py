@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from manual_timeline import Event, Timeline
 
 from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.twin.bus import Master
@@ -17,7 +18,6 @@ from pytest_h7.twin.peripherals.hsem import Hsem
 from pytest_h7.twin.peripherals.syscfg import Syscfg
 from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import PORTS, Pins
-from pytest_h7.twin.timeline import Event, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

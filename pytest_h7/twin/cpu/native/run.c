@@ -129,6 +129,7 @@ void h7_wake(struct h7_core *core) {
 void h7_wait(struct h7_core *core, bool for_event) {
     if (for_event && core->event) {
         core->event = false;
+        core->busy.effect = true; /* the next one sleeps */
         return;
     }
     if (has_interrupt(core, for_event) || h7_debug_stepping(core)) {
@@ -157,6 +158,7 @@ void h7_core_set_event(struct h7_core *core) {
 
 void h7_send_event(struct h7_core *core) {
     core->event = true;
+    core->busy.effect = true;
     core->host.event_sent(core->host.context, core);
 }
 

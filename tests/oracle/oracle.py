@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""The engine against its oracles: `oracle.py quick` (minutes) or `oracle.py soak` (an hour and a half)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from programs import compare_all, compare_rtos_on_both
+
+HERE = Path(__file__).parent
+BUILD = HERE.parents[1] / "build" / "oracle"
+
+
+class Oracles:
+    """Runs one after the other, reports, and remembers whether anything differed."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+
+    def report(self, name: str, text: str, *, good: bool, seconds: float) -> None:
+        """Print what came out."""
+        print(f"{'ok    ' if good else 'FAILED'} {name} ({seconds:.1f} s)", flush=True)
+        if text.strip():
+            print("    " + text.strip().replace("\n", "\n    "), flush=True)
+        if not good:
+            self.failed.append(name)
+
+    def run(self, name: str, command: list[str], last_lines: int = 1) -> None:
+        """A program whose exit status says whether all is well."""
+        start = time.monotonic()
+        done = subprocess.run(
+            command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        lines = done.stdout.strip().splitlines()
+        shown = lines if done.returncode else lines[-last_lines:]
+        self.report(name, "\n".join(shown), good=done.returncode == 0, seconds=time.monotonic() - start)
+
+    def compare(self, *, quick: bool) -> None:
+        """The programs on boards and on the host."""
+        start = time.monotonic()
+        for name, text in compare_all(quick=quick):
+            self.report(name, text, good=not text, seconds=time.monotonic() - start)
+            start = time.monotonic()
+
+    def fuzz(self, seconds: int) -> None:
+        """Coverage-guided, on top of what earlier runs have found."""
+        corpus = BUILD / "corpus"
+        corpus.mkdir(parents=True, exist_ok=True)
+        limits = [
+            f"-max_total_time={seconds}",
+            "-max_len=1024",
+            "-timeout=10",
+            "-print_final_stats=1",
+            "-verbosity=1",
+        ]
+        self.run(
+            "fuzzer", [str(BUILD / "fuzz"), *limits, f"-artifact_prefix={BUILD}/", str(corpus)], last_lines=9
+        )
+
+
+def main() -> int:
+    """Run the oracles; 1 if anything differed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mode", choices=("quick", "soak"))
+    parser.add_argument("--instructions", type=int, default=10_000_000, help="of soak, per core")
+    parser.add_argument("--fuzz-seconds", type=int, default=3600, help="of soak")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    quick = options.mode == "quick"
+    oracles = Oracles()
+    python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    targets = ["all"] if quick else ["all", "build/fuzz"]
+    subprocess.run(["make", "-s", *targets], cwd=HERE, env={**os.environ, **python}, check=True)
+    oracles.run("every opcode", [str(BUILD / "decode_check"), "61" if quick else "1"])
+    oracles.run("directed", [str(BUILD / "directed")])
+    instructions = 1_500_000 if quick else options.instructions
+    for model in ([], ["--m4"]):
+        coverage = ["--coverage", str(BUILD / f"coverage{''.join(model)}.txt")]
+        count = ["--instructions", str(instructions), "--seed", str(options.seed)]
+        oracles.run("differential", [str(BUILD / "differential"), *model, *count, *coverage])
+    oracles.compare(quick=quick)
+    if not quick:
+        start = time.monotonic()
+        text = compare_rtos_on_both(1000)
+        oracles.report("RTOS on both cores", text, good=not text, seconds=time.monotonic() - start)
+        oracles.fuzz(options.fuzz_seconds)
+    print("differs: " + ", ".join(oracles.failed) if oracles.failed else "all equal")
+    return bool(oracles.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
