@@ -1,38 +1,55 @@
 /* A board for the programs of this directory: what they use of QEMU's mps2-an386 (Cortex-M4) and mps2-an500
- * (Cortex-M7), on our engine. With --both there is one of each, which take turns; the consoles follow each other.
+ * (Cortex-M7), on our engine. With --both there is one of each at the same time, with a program and memory of its
+ * own; the consoles follow each other.
  *
- * usage: board [--m4 | --both] [--quantum CYCLES] [--cycles CYCLES] [--no-jumps] program.elf [program of the M4]
- * Prints the console. Ends with 1 if the program did not end by itself. */
+ * usage: board [--m4 | --both] [--seconds BOARD_SECONDS] [--no-jumps] program.elf [program of the M4]
+ * Prints the console, and to stderr how many cycles it took. Ends with 1 if the program did not end by itself. */
 #include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "h7core.h"
+#include "schedule.h"
 
-enum { MEMORY = 0x400000, CODE = 0, RAM = 0x20000000, UART = 0x40004000, CONSOLE = 0x10000 };
-enum { END_OF_TRANSMISSION = 4 };
+enum { MEMORY = 0x400000, CODE = 0, RAM = 0x20000000, UART = 0x40004000, CONSOLE = 0x100000 };
+enum { END_OF_TRANSMISSION = 4, M7_HZ = 400000000, M4_HZ = 200000000 };
+#define SECOND UINT64_C(1000000000000) /* in picoseconds */
 
 struct machine {
     struct h7_core *core;
     uint8_t *code, *ram;
     char console[CONSOLE];
     size_t printed;
+    uint64_t cycles; /* until it ended */
     bool ended;
+    struct h7_board *board;
 };
 
-static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+static bool all_stopped(const struct machine *machine, int machines) {
+    for (int index = 0; index < machines; index++) {
+        if (!machine[index].ended && !machine[index].core->lockup) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                            uint32_t *value) {
     (void)context, (void)core, (void)size;
     *value = 0;
     return address - UART < 0x1000 ? H7_BUS_OK : H7_BUS_FAULT;
 }
 
-static enum h7_bus bus_write(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t value) {
+static enum h7_bus bus_write(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                             uint32_t value) {
     struct machine *machine = context;
     (void)size;
     if (address == UART && value == END_OF_TRANSMISSION) {
         machine->ended = true;
-        h7_core_stop(core);
+        machine->cycles = h7_cycles(core);
+        h7_board_set_clock(machine->board, core, false);
     } else if (address == UART && machine->printed < CONSOLE) {
         machine->console[machine->printed++] = (char)value;
     }
@@ -78,8 +95,8 @@ static void make(struct machine *machine, enum h7_model model, const char *path)
 }
 
 int main(int count, char **arguments) {
-    static struct machine machine[2];
-    uint64_t quantum = 1000, cycles = UINT64_C(2000000000);
+    static struct machine machine[H7_CORES];
+    uint64_t slice = UINT64_C(1000000000), limit = 10 * SECOND;
     enum h7_model model = H7_CORTEX_M7;
     const char *path[2] = {NULL, NULL};
     int machines = 1, paths = 0;
@@ -91,10 +108,8 @@ int main(int count, char **arguments) {
             machines = 2;
         } else if (!strcmp(arguments[index], "--no-jumps")) {
             jumps = false;
-        } else if (!strcmp(arguments[index], "--quantum") && index + 1 < count) {
-            quantum = strtoull(arguments[++index], NULL, 0);
-        } else if (!strcmp(arguments[index], "--cycles") && index + 1 < count) {
-            cycles = strtoull(arguments[++index], NULL, 0);
+        } else if (!strcmp(arguments[index], "--seconds") && index + 1 < count) {
+            limit = strtoull(arguments[++index], NULL, 0) * SECOND;
         } else if (paths < 2) {
             path[paths++] = arguments[index];
         }
@@ -107,26 +122,16 @@ int main(int count, char **arguments) {
         make(&machine[index], index ? H7_CORTEX_M4 : model, path[index]);
         h7_core_set_jumps(machine[index].core, jumps);
     }
-    if (machines == 2) {
-        h7_core_connect(machine[0].core, machine[1].core);
+    struct h7_core *cores[H7_CORES] = {machine[0].core, machine[1].core};
+    struct h7_board *board = h7_board_new(cores);
+    for (int index = 0; index < machines; index++) {
+        h7_board_set_frequency(board, cores[index],
+                               machine[index].core->model == H7_CORTEX_M7 ? M7_HZ : M4_HZ);
+        h7_board_set_clock(board, cores[index], true);
+        machine[index].board = board;
     }
-    for (uint64_t now = 0; now < cycles; now += quantum) {
-        bool running = false;
-        for (int index = 0; index < machines; index++) {
-            struct h7_core *core = machine[index].core;
-            uint64_t until = now + quantum;
-            while (!machine[index].ended && !core->lockup && h7_cycles(core) < until) {
-                uint64_t before = h7_cycles(core);
-                h7_core_run(core, until - before);
-                if (core->sleep == H7_DEEP_SLEEP || h7_cycles(core) == before) {
-                    break;
-                }
-                running = true;
-            }
-        }
-        if (!running) {
-            break;
-        }
+    for (uint64_t time = 0; time < limit && !all_stopped(machine, machines); time += slice) {
+        h7_board_run(board, slice);
     }
     for (int index = 0; index < machines; index++) {
         struct h7_core *core = machine[index].core;
@@ -134,9 +139,12 @@ int main(int count, char **arguments) {
         if (!machine[index].ended) {
             fprintf(stderr, "stopped at %08x%s\n", core->r[15], core->lockup ? " in lockup" : "");
         }
-        fprintf(stderr, "%llu cycles\n", (unsigned long long)h7_cycles(core));
+        fprintf(stderr, "%llu cycles\n", (unsigned long long)machine[index].cycles);
         all_ended = all_ended && machine[index].ended;
-        h7_core_free(core);
+    }
+    h7_board_free(board);
+    for (int index = 0; index < machines; index++) {
+        h7_core_free(machine[index].core);
         free(machine[index].code);
         free(machine[index].ram);
     }

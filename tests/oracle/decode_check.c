@@ -36,11 +36,13 @@ static void check(struct h7_core *core, uint32_t opcode, uint32_t size) {
     }
 }
 
-static enum h7_bus no_read(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+static enum h7_bus no_read(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                           uint32_t *value) {
     (void)context, (void)core, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }
-static enum h7_bus no_write(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t value) {
+static enum h7_bus no_write(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                            uint32_t value) {
     (void)context, (void)core, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }

@@ -3,14 +3,20 @@
 #include <fnmatch.h>
 
 /* ---- conditions of differences.txt ---- */
-static bool always(const struct situation *before, uint32_t opcode) { return (void)before, (void)opcode, true; }
+static bool always(const struct situation *before, uint32_t opcode) {
+    return (void)before, (void)opcode, true;
+}
 /* It happens all along: program.c lets nothing follow that depends on it. */
-static bool handled(const struct situation *before, uint32_t opcode) { return (void)before, (void)opcode, false; }
+static bool handled(const struct situation *before, uint32_t opcode) {
+    return (void)before, (void)opcode, false;
+}
 /* FPSCR.RMode is not round to nearest. */
 static bool rounding(const struct situation *before, uint32_t opcode) {
     return (void)opcode, (before->state.fpscr >> 22 & 3) != 0;
 }
-static bool in_it(const struct situation *before, uint32_t opcode) { return (void)opcode, before->in_it_block; }
+static bool in_it(const struct situation *before, uint32_t opcode) {
+    return (void)opcode, before->in_it_block;
+}
 /* Of the address that is reserved, but with another size, or there has been a store. */
 static bool reserved(const struct situation *before, uint32_t opcode) {
     uint32_t size = (opcode & 0xFFF00000) == 0xE8400000 ? 4 : (opcode & 0xF0) == 0x40 ? 1 : 2;
@@ -35,7 +41,8 @@ static bool prepared;
 static void prepare(void) {
     for (size_t encoding = 0; encoding < encoding_count; encoding++) {
         for (size_t index = 0; index < difference_count; index++) {
-            concerns[encoding][index] = fnmatch(differences[index].encodings, encodings[encoding].name, 0) == 0;
+            concerns[encoding][index] =
+                fnmatch(differences[index].encodings, encodings[encoding].name, 0) == 0;
         }
     }
     prepared = true;

@@ -39,7 +39,9 @@ static void run_engine(const struct program *program, uint32_t steps, struct end
 
 static void run_unicorn(const struct program *program, uint32_t steps, struct end *end) {
     bool whole = steps == program->steps;
-    uint32_t until = whole && !program->faults ? program->end : program->step[steps - 1].address + program->step[steps - 1].size;
+    uint32_t until = whole && !program->faults
+                         ? program->end
+                         : program->step[steps - 1].address + program->step[steps - 1].size;
     unicorn_code_changed(WINDOW, WINDOW_SIZE);
     unicorn_code_changed(program->end & ~1u, 4);
     unicorn_load(&program->before);
@@ -101,7 +103,8 @@ static void print_difference(const struct end *before, const struct end *ours, c
 }
 
 /* Find the first instruction behind which the machines differ, and tell about it. */
-static void report(const struct program *program, const struct end *first_ours, const struct end *first_theirs) {
+static void report(const struct program *program, const struct end *first_ours,
+                   const struct end *first_theirs) {
     struct end before = {program->before, ARRIVED}, ours, theirs;
     uint32_t steps = 1, first = 0;
     for (;; steps++) {

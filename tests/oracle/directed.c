@@ -13,20 +13,22 @@ static struct h7_core *core;
 static int failures;
 static const char *running;
 
-#define EXPECT(ACTUAL, EXPECTED)                                                                     \
-    do {                                                                                             \
-        uint32_t actual_ = (uint32_t)(ACTUAL), expected_ = (uint32_t)(EXPECTED);                     \
-        if (actual_ != expected_) {                                                                  \
-            printf("%s, line %d: %s is %x, not %x\n", running, __LINE__, #ACTUAL, actual_, expected_); \
-            failures++;                                                                              \
-        }                                                                                            \
+#define EXPECT(ACTUAL, EXPECTED)                                                                             \
+    do {                                                                                                     \
+        uint32_t actual_ = (uint32_t)(ACTUAL), expected_ = (uint32_t)(EXPECTED);                             \
+        if (actual_ != expected_) {                                                                          \
+            printf("%s, line %d: %s is %x, not %x\n", running, __LINE__, #ACTUAL, actual_, expected_);       \
+            failures++;                                                                                      \
+        }                                                                                                    \
     } while (0)
 
-static enum h7_bus no_read(void *context, struct h7_core *c, uint32_t address, uint32_t size, uint32_t *value) {
+static enum h7_bus no_read(void *context, struct h7_core *c, uint32_t address, uint32_t size,
+                           uint32_t *value) {
     (void)context, (void)c, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }
-static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, uint32_t size, uint32_t value) {
+static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, uint32_t size,
+                            uint32_t value) {
     (void)context, (void)c, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }
@@ -52,17 +54,17 @@ static void prepare(enum h7_model model) {
     }
 }
 
-#define RUN(...)                                                         \
-    do {                                                                 \
-        static const uint16_t halfwords_[] = {__VA_ARGS__};              \
-        memcpy(code + 0x100, halfwords_, sizeof halfwords_);             \
-        h7_core_invalidate(core, CODE, CODE_SIZE);                       \
-        core->r[15] = CODE + 0x100;                                      \
-        uint32_t end_ = CODE + 0x100 + (uint32_t)sizeof halfwords_;      \
-        for (int step_ = 0; step_ < 40 && core->r[15] != end_; step_++) { \
-            h7_core_run(core, 1);                                        \
-        }                                                                \
-        EXPECT(core->r[15], end_);                                       \
+#define RUN(...)                                                                                             \
+    do {                                                                                                     \
+        static const uint16_t halfwords_[] = {__VA_ARGS__};                                                  \
+        memcpy(code + 0x100, halfwords_, sizeof halfwords_);                                                 \
+        h7_core_invalidate(core, CODE, CODE_SIZE);                                                           \
+        core->r[15] = CODE + 0x100;                                                                          \
+        uint32_t end_ = CODE + 0x100 + (uint32_t)sizeof halfwords_;                                          \
+        for (int step_ = 0; step_ < 40 && core->r[15] != end_; step_++) {                                    \
+            h7_core_run(core, 1);                                                                            \
+        }                                                                                                    \
+        EXPECT(core->r[15], end_);                                                                           \
     } while (0)
 
 static uint32_t word(uint32_t offset) {
@@ -95,8 +97,8 @@ static void yield_does_nothing(void) {
 static void barriers_in_it_blocks(void) {
     prepare(H7_CORTEX_M7);
     h7_set_nzcvq(core, 1u << 30);
-    RUN(0xBF07 /* ITTEE EQ */, 0x2014 /* MOVEQ R0, #20 */, 0xF3BF, 0x8F6F /* ISB */, 0x2115 /* MOVNE R1, #21 */,
-        0x2216 /* MOVNE R2, #22 */, 0x2317 /* MOVS R3, #23 */);
+    RUN(0xBF07 /* ITTEE EQ */, 0x2014 /* MOVEQ R0, #20 */, 0xF3BF, 0x8F6F /* ISB */,
+        0x2115 /* MOVNE R1, #21 */, 0x2216 /* MOVNE R2, #22 */, 0x2317 /* MOVS R3, #23 */);
     EXPECT(core->r[0], 20);
     EXPECT(core->r[1], 1);
     EXPECT(core->r[2], 2);
@@ -142,7 +144,8 @@ static void dual_products_are_added_exactly(void) {
 static void exclusive_store_after_others(void) {
     prepare(H7_CORTEX_M7);
     core->r[0] = RAM;
-    RUN(0xE850, 0x1F00 /* LDREX R1, [R0] */, 0x6004 /* STR R4, [R0] */, 0xE840, 0x3200 /* STREX R2, R3, [R0] */);
+    RUN(0xE850, 0x1F00 /* LDREX R1, [R0] */, 0x6004 /* STR R4, [R0] */, 0xE840,
+        0x3200 /* STREX R2, R3, [R0] */);
     EXPECT(core->r[2], 0);
     EXPECT(word(0), 3);
     RUN(0xE840, 0x4200 /* STREX R2, R4, [R0] */);
@@ -169,11 +172,11 @@ static void expect_fault(const uint16_t halfwords[2], uint32_t status) {
 
 static void unaligned_accesses_fault(void) {
     static const uint16_t instructions[][2] = {
-        {0xE890, 0x0006} /* LDM R0, {R1, R2} */,   {0xE8A0, 0x0006} /* STM R0!, {R1, R2} */,
-        {0xE9D0, 0x1200} /* LDRD R1, R2, [R0] */,  {0xE9C0, 0x1200} /* STRD */,
-        {0xE850, 0x1F00} /* LDREX R1, [R0] */,     {0xE840, 0x3200} /* STREX */,
-        {0xE8D0, 0x1F5F} /* LDREXH R1, [R0] */,    {0xED90, 0x0A00} /* VLDR S0, [R0] */,
-        {0xED80, 0x0B00} /* VSTR D0, [R0] */,      {0xECB0, 0x0A02} /* VLDM R0!, {S0, S1} */,
+        {0xE890, 0x0006} /* LDM R0, {R1, R2} */,  {0xE8A0, 0x0006} /* STM R0!, {R1, R2} */,
+        {0xE9D0, 0x1200} /* LDRD R1, R2, [R0] */, {0xE9C0, 0x1200} /* STRD */,
+        {0xE850, 0x1F00} /* LDREX R1, [R0] */,    {0xE840, 0x3200} /* STREX */,
+        {0xE8D0, 0x1F5F} /* LDREXH R1, [R0] */,   {0xED90, 0x0A00} /* VLDR S0, [R0] */,
+        {0xED80, 0x0B00} /* VSTR D0, [R0] */,     {0xECB0, 0x0A02} /* VLDM R0!, {S0, S1} */,
     };
     for (size_t index = 0; index < sizeof instructions / sizeof instructions[0]; index++) {
         prepare(H7_CORTEX_M7);
@@ -205,7 +208,10 @@ static void traps_of_ccr(void) {
 
 static void disabled_floating_point(void) {
     static const uint16_t instructions[][2] = {
-        {0xEE30, 0x0A00} /* VADD.F32 */, {0xED90, 0x0A00} /* VLDR */, {0xEEF1, 0x0A10} /* VMRS */, {0xEC41, 0x0B10} /* VMOV */,
+        {0xEE30, 0x0A00} /* VADD.F32 */,
+        {0xED90, 0x0A00} /* VLDR */,
+        {0xEEF1, 0x0A10} /* VMRS */,
+        {0xEC41, 0x0B10} /* VMOV */,
     };
     for (size_t index = 0; index < sizeof instructions / sizeof instructions[0]; index++) {
         prepare(H7_CORTEX_M7);
@@ -222,8 +228,8 @@ static void faults_inside_it_blocks(void) {
     h7_core_write_debug(core, 0xE000ED24, 7 << 16); /* SHCSR */
     h7_set_nzcvq(core, 1u << 30);
     core->r[0] = 0x10000000; /* no memory */
-    static const uint16_t block[] = {0xBF02 /* ITTT EQ */, 0xF8D0, 0x7001 /* LDREQ R7, [R0, #1] */, 0x3601 /* ADDEQ R6, #1 */,
-                                     0xF04F, 0x0801 /* MOVEQ R8, #1 */};
+    static const uint16_t block[] = {0xBF02 /* ITTT EQ */,      0xF8D0, 0x7001 /* LDREQ R7, [R0, #1] */,
+                                     0x3601 /* ADDEQ R6, #1 */, 0xF04F, 0x0801 /* MOVEQ R8, #1 */};
     uint32_t vector = (CODE + 0x200) | 1;
     memcpy(code + 4 * H7_BUS_FAULT_EXCEPTION, &vector, 4);
     memcpy(code + 0x100, block, sizeof block);
@@ -274,17 +280,92 @@ static void special_registers(void) {
     EXPECT(core->r[2], 0xF80F0000); /* EPSR and, unprivileged, IPSR are zero */
 }
 
+/* ---- what else Unicorn cannot show: code that changes, with and without a second core ----------------------- */
+
+static const uint16_t adds_1[] = {0x3001 /* ADDS R0, #1 */, 0xE7FD /* B .-2 */};
+static const uint16_t adds_3 = 0x3003;
+
+/* A loop in RAM; its page has been stored to before, so that stores know a fast way. */
+static struct h7_core *looping(uint8_t *memory) {
+    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing};
+    struct h7_core *one = h7_core_new(H7_CORTEX_M7, &host);
+    h7_core_map(one, CODE, CODE_SIZE, code, false);
+    h7_core_map(one, RAM, RAM_SIZE, memory, true);
+    h7_core_reset(one, CODE, true);
+    memcpy(memory + 0x100, adds_1, sizeof adds_1);
+    one->r[0] = 0;
+    one->r[15] = RAM + 0x100;
+    return one;
+}
+
+static void code_changes_itself(void) {
+    prepare(H7_CORTEX_M7);
+    static const uint16_t loop[] = {0x8051 /* STRH R1, [R2, #2] */, 0x3001, 0x3404 /* ADDS R4, #4 */,
+                                    0xE7FB /* B .-6 */};
+    core->r[2] = RAM + 0x200;
+    RUN(0x8051 /* there is a fast way into the page before it holds code */);
+    memcpy(ram + 0x100, loop, sizeof loop);
+    core->r[0] = 0;
+    core->r[1] = adds_3;
+    core->r[2] = RAM + 0x200;
+    core->r[15] = RAM + 0x100;
+    h7_core_run(core, 8);
+    EXPECT(core->r[0], 2);
+    core->r[2] = RAM + 0x100;
+    h7_core_run(core, 8);
+    EXPECT(core->r[0], 2 + 2 * 3);
+    EXPECT(core->r[4], 4 + 4 * 4);
+}
+
+static void code_is_changed_by_the_other_core(void) {
+    prepare(H7_CORTEX_M7);
+    struct h7_core *other = looping(ram);
+    h7_core_connect(core, other);
+    core->r[1] = adds_3;
+    core->r[2] = RAM + 0x100;
+    RUN(0x8391 /* STRH R1, [R2, #28] */); /* a fast way into the page */
+    h7_core_run(other, 10);
+    EXPECT(other->r[0], 5);
+    RUN(0x8011 /* STRH R1, [R2] */);
+    h7_core_run(other, 10);
+    EXPECT(other->r[0], 5 + 15);
+    h7_core_free(other);
+}
+
+static void code_is_changed_by_another_master(void) {
+    prepare(H7_CORTEX_M7);
+    struct h7_core *one = looping(ram);
+    h7_core_run(one, 10);
+    memcpy(ram + 0x100, &adds_3, sizeof adds_3);
+    h7_core_invalidate(one, RAM + 0x100, 2);
+    h7_core_run(one, 10);
+    EXPECT(one->r[0], 5 + 15);
+    h7_core_free(one);
+}
+
 /* ---- */
 
 static const struct {
     const char *name;
     void (*function)(void);
 } tests[] = {
-#define TEST(NAME) {#NAME, NAME}
-    TEST(fixed_point_rounds_to_nearest), TEST(yield_does_nothing),       TEST(barriers_in_it_blocks),
-    TEST(stack_pointer_is_aligned),      TEST(dual_products_are_added_exactly), TEST(exclusive_store_after_others),
-    TEST(unaligned_accesses_fault),      TEST(traps_of_ccr),             TEST(disabled_floating_point),
-    TEST(faults_inside_it_blocks),       TEST(skipped_instructions_take_time), TEST(special_registers),
+#define TEST(NAME)                                                                                           \
+    { #NAME, NAME }
+    TEST(fixed_point_rounds_to_nearest),
+    TEST(yield_does_nothing),
+    TEST(barriers_in_it_blocks),
+    TEST(stack_pointer_is_aligned),
+    TEST(dual_products_are_added_exactly),
+    TEST(exclusive_store_after_others),
+    TEST(unaligned_accesses_fault),
+    TEST(traps_of_ccr),
+    TEST(disabled_floating_point),
+    TEST(faults_inside_it_blocks),
+    TEST(skipped_instructions_take_time),
+    TEST(special_registers),
+    TEST(code_changes_itself),
+    TEST(code_is_changed_by_the_other_core),
+    TEST(code_is_changed_by_another_master),
 };
 enum { TESTS = sizeof tests / sizeof tests[0] };
 

@@ -22,7 +22,8 @@ static void fill_buckets(void) {
         for (size_t index = 0; index < encoding_count; index++) {
             const struct encoding *encoding = &encodings[index];
             uint32_t shift = encoding->size * 8 - 9, mask = encoding->mask >> shift;
-            if (is_wide(top << 7) == (encoding->size == 4) && ((top ^ encoding->value >> shift) & mask) == 0) {
+            if (is_wide(top << 7) == (encoding->size == 4) &&
+                ((top ^ encoding->value >> shift) & mask) == 0) {
                 bucket[top][bucket_count[top]++] = (uint16_t)index;
             }
         }

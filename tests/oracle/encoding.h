@@ -19,10 +19,10 @@ enum {
 
 struct encoding {
     const char *name;
-    uint32_t size; /* bytes */
-    uint32_t mask, value;           /* what tells it from others */
-    uint32_t should, should_value;  /* UNPREDICTABLE unless so */
-    uint32_t pc_mask;               /* if not 0, it is a branch only with all these bits set */
+    uint32_t size;                 /* bytes */
+    uint32_t mask, value;          /* what tells it from others */
+    uint32_t should, should_value; /* UNPREDICTABLE unless so */
+    uint32_t pc_mask;              /* if not 0, it is a branch only with all these bits set */
     uint32_t properties;
     bool (*predictable)(uint32_t opcode);
 };

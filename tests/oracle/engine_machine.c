@@ -10,11 +10,13 @@ static uint8_t remembered_ram[MEMORY_SIZE];
 static struct h7_core *core;
 static void *fresh, *remembered; /* states */
 
-static enum h7_bus no_read(void *context, struct h7_core *c, uint32_t address, uint32_t size, uint32_t *value) {
+static enum h7_bus no_read(void *context, struct h7_core *c, uint32_t address, uint32_t size,
+                           uint32_t *value) {
     (void)context, (void)c, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }
-static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, uint32_t size, uint32_t value) {
+static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, uint32_t size,
+                            uint32_t value) {
     (void)context, (void)c, (void)address, (void)size, (void)value;
     return H7_BUS_FAULT;
 }

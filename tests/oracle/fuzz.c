@@ -18,8 +18,17 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
 
 enum { FLASH = 0x08000000, RAM = 0x20000000, MEMORY = 0x1000, ENTRY = 0x200, VECTORS = ENTRY / 4 };
-enum { EVENT = 6, HEADER = 2, CYCLES = 2000, MOST_EVENTS = 24 };
-enum { IS_M4_OPTION = 1, MPU_OPTION = 2, TRAPS_OPTION = 4, NO_FLOAT_OPTION = 8, DEBUG_OPTION = 16, PSP_OPTION = 32, LAZY_OPTION = 64, FAULTS_OPTION = 128 };
+enum { EVENT = 6, HEADER = 2, CYCLES = 2000, MOST_EVENTS = 24, IN_RAM = 0x80 };
+enum {
+    IS_M4_OPTION = 1,
+    MPU_OPTION = 2,
+    TRAPS_OPTION = 4,
+    NO_FLOAT_OPTION = 8,
+    DEBUG_OPTION = 16,
+    PSP_OPTION = 32,
+    LAZY_OPTION = 64,
+    FAULTS_OPTION = 128
+};
 
 struct world {
     struct h7_core *core;
@@ -27,12 +36,12 @@ struct world {
     uint32_t accesses, sent;
 };
 
-#define REQUIRE(CONDITION)                                              \
-    do {                                                                \
-        if (!(CONDITION)) {                                             \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #CONDITION); \
-            abort();                                                    \
-        }                                                               \
+#define REQUIRE(CONDITION)                                                                                   \
+    do {                                                                                                     \
+        if (!(CONDITION)) {                                                                                  \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #CONDITION);                                  \
+            abort();                                                                                         \
+        }                                                                                                    \
     } while (0)
 
 /* ---- the host: devices answer by the number of the access ---------------------------------------------- */
@@ -46,34 +55,25 @@ static enum h7_bus any_access(struct world *world, struct h7_core *core, uint32_
     REQUIRE(size == 1 || size == 2 || size == 4);
     REQUIRE((address & (size - 1)) == 0);
     switch (answer(world, address) % 64) {
-    case 0:
-        return H7_BUS_ABORT;
+    case 0: return H7_BUS_ABORT;
     case 1:
     case 2:
-    case 3:
-        return H7_BUS_FAULT;
-    case 4:
-        h7_core_pulse_irq(core, address % H7_IRQS);
-        return H7_BUS_OK;
-    case 5:
-        h7_core_set_irq(core, address % 8, address & 16);
-        return H7_BUS_OK;
-    case 6:
-        h7_core_stop(core);
-        return H7_BUS_OK;
-    case 7:
-        h7_core_set_event(core);
-        return H7_BUS_OK;
-    default:
-        return H7_BUS_OK;
+    case 3: return H7_BUS_FAULT;
+    case 4: h7_core_pulse_irq(core, address % H7_IRQS); return H7_BUS_OK;
+    case 5: h7_core_set_irq(core, address % 8, address & 16); return H7_BUS_OK;
+    case 6: h7_core_stop(core); return H7_BUS_OK;
+    case 7: h7_core_set_event(core); return H7_BUS_OK;
+    default: return H7_BUS_OK;
     }
 }
 
-static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                            uint32_t *value) {
     *value = answer(context, address) >> (32 - 8 * size);
     return any_access(context, core, address, size);
 }
-static enum h7_bus bus_write(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t value) {
+static enum h7_bus bus_write(void *context, struct h7_core *core, uint32_t address, uint32_t size,
+                             uint32_t value) {
     (void)value;
     return any_access(context, core, address, size);
 }
@@ -84,37 +84,32 @@ static void reset(void *context, struct h7_core *core) { (void)context, h7_core_
 /* ---- events -------------------------------------------------------------------------------------------- */
 
 static const uint32_t private_words[] = {
-    0xE000E010, 0xE000E014, 0xE000E018, 0xE000E100, 0xE000E104, 0xE000E180, 0xE000E200, 0xE000E280, 0xE000E400,
-    0xE000E404, 0xE000ED04, 0xE000ED08, 0xE000ED0C, 0xE000ED10, 0xE000ED14, 0xE000ED18, 0xE000ED1C, 0xE000ED20,
-    0xE000ED24, 0xE000ED28, 0xE000ED2C, 0xE000ED30, 0xE000ED88, 0xE000ED94, 0xE000ED98, 0xE000ED9C, 0xE000EDA0,
-    0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000EF00, 0xE000EF34, 0xE000EF38, 0xE000EF3C, 0xE000EF50,
-    0xE0001000, 0xE0001004, 0xE0001020, 0xE0001024, 0xE0001028, 0xE0001030, 0xE0001034, 0xE0001038, 0xE0002000,
-    0xE0002004, 0xE0002008, 0xE000200C, 0xE0002020,
+    0xE000E010, 0xE000E014, 0xE000E018, 0xE000E100, 0xE000E104, 0xE000E180, 0xE000E200,
+    0xE000E280, 0xE000E400, 0xE000E404, 0xE000ED04, 0xE000ED08, 0xE000ED0C, 0xE000ED10,
+    0xE000ED14, 0xE000ED18, 0xE000ED1C, 0xE000ED20, 0xE000ED24, 0xE000ED28, 0xE000ED2C,
+    0xE000ED30, 0xE000ED88, 0xE000ED94, 0xE000ED98, 0xE000ED9C, 0xE000EDA0, 0xE000EDF0,
+    0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000EF00, 0xE000EF34, 0xE000EF38, 0xE000EF3C,
+    0xE000EF50, 0xE0001000, 0xE0001004, 0xE0001020, 0xE0001024, 0xE0001028, 0xE0001030,
+    0xE0001034, 0xE0001038, 0xE0002000, 0xE0002004, 0xE0002008, 0xE000200C, 0xE0002020,
 };
 enum { PRIVATE_WORDS = sizeof private_words / sizeof private_words[0] };
 
 /* Values that mean something: keys, addresses. */
 static uint32_t meant(uint32_t address, uint8_t value) {
     switch (address) {
-    case 0xE000ED0C:
-        return 0x05FA0000 | (value & 0x700) | (value & 7);
-    case 0xE000EDF0:
-        return 0xA05F0000 | (value & 0x2F);
-    case 0xE0002000:
-        return 2 | (value & 1);
-    case 0xE000ED08:
-        return value & 1 ? RAM : FLASH;
+    case 0xE000ED0C: return 0x05FA0000 | (value & 0x700) | (value & 7);
+    case 0xE000EDF0: return 0xA05F0000 | (value & 0x2F);
+    case 0xE0002000: return 2 | (value & 1);
+    case 0xE000ED08: return value & 1 ? RAM : FLASH;
     case 0xE0002008:
     case 0xE000200C:
     case 0xE0001020:
     case 0xE0001030:
         return (value & 0x80 ? RAM : FLASH + ENTRY) + (value & 0x7Eu) + (address < 0xE0001100 ? 0 : 1);
-    case 0xE000ED9C:
-        return (value & 0x80 ? RAM : FLASH) | 0x10 | (value & 0xF);
+    case 0xE000ED9C: return (value & 0x80 ? RAM : FLASH) | 0x10 | (value & 0xF);
     case 0xE000EDA0:
         return (uint32_t)(value & 7) << 24 | (uint32_t)(value & 8) << 25 | (6u + (value >> 4)) << 1 | 1;
-    default:
-        return value * 0x01010101u;
+    default: return value * 0x01010101u;
     }
 }
 
@@ -122,36 +117,28 @@ static void happen(struct world *world, const uint8_t *event) {
     struct h7_core *core = world->core;
     uint8_t where = event[3], value = event[4];
     switch (event[2] % 12) {
-    case 0:
-        h7_core_set_irq(core, where % (H7_IRQS + 4), value & 1);
-        break;
-    case 1:
-        h7_core_pulse_irq(core, where % (H7_IRQS + 4));
-        break;
+    case 0: h7_core_set_irq(core, where % (H7_IRQS + 4), value & 1); break;
+    case 1: h7_core_pulse_irq(core, where % (H7_IRQS + 4)); break;
     case 2:
         h7_core_set_event(core);
         h7_core_wake_if_pending(core);
         break;
-    case 3:
-        h7_core_reset(core, where & 1 ? RAM : FLASH, value & 1);
-        break;
-    case 4:
-        h7_core_set_register(core, where % 100, value * 0x1010101u);
-        break;
+    case 3: h7_core_reset(core, where & 1 ? RAM : FLASH, value & 1); break;
+    case 4: h7_core_set_register(core, where % 100, value * 0x1010101u); break;
     case 5: { /* another master writes */
         uint32_t place = (uint32_t)(where << 4 | event[5]) % MEMORY;
         world->flash[place] = value;
         h7_core_invalidate(core, FLASH + place, 1);
         break;
     }
-    case 6:
-        h7_core_halt(core, H7_DFSR_EXTERNAL);
-        break;
+    case 6: h7_core_halt(core, H7_DFSR_EXTERNAL); break;
     case 7:
-        (void)h7_core_read_debug(core, 0xE0000000 + (uint32_t)(where << 12 | value << 4 | event[5]) % 0x100000 / 4 * 4);
+        (void)h7_core_read_debug(core, 0xE0000000 + (uint32_t)(where << 12 | value << 4 | event[5]) %
+                                                        0x100000 / 4 * 4);
         break;
     case 8:
-        h7_core_write_debug(core, 0xE0000000 + (uint32_t)(where << 12 | event[5] << 4) % 0x100000 / 4 * 4, meant(0, value));
+        h7_core_write_debug(core, 0xE0000000 + (uint32_t)(where << 12 | event[5] << 4) % 0x100000 / 4 * 4,
+                            meant(0, value));
         break;
     default: {
         uint32_t address = private_words[where % PRIVATE_WORDS];
@@ -207,12 +194,21 @@ static void make(struct world *world, const uint8_t *data, size_t size) {
     }
     size_t code = size < MEMORY - ENTRY ? size : MEMORY - ENTRY;
     memcpy(world->flash + ENTRY, data, code);
+    memcpy(world->ram + ENTRY, data, code);
     h7_core_map(world->core, FLASH, MEMORY, world->flash, false);
     h7_core_map(world->core, RAM, MEMORY, world->ram, true);
     h7_core_reset(world->core, FLASH, true);
     struct h7_core *core = world->core;
+    if (size > HEADER && data[1] & IN_RAM) { /* it can modify itself */
+        core->r[15] = RAM + ENTRY;
+    }
     for (uint32_t n = 0; n < 13; n++) {
-        core->r[n] = n < 6 ? RAM + MEMORY / 2 + 64 * n : n < 8 ? FLASH + ENTRY + 16 * n : n == 8 ? 0x40000000 : n == 9 ? 0xE000ED00 : n;
+        core->r[n] = n < 4    ? RAM + MEMORY / 2 + 64 * n
+                     : n < 6  ? RAM + ENTRY + 32 * (n - 4)
+                     : n < 8  ? FLASH + ENTRY + 16 * n
+                     : n == 8 ? 0x40000000
+                     : n == 9 ? 0xE000ED00
+                              : n;
     }
     core->scb.ccr |= options & TRAPS_OPTION ? 0x18 : 0;
     core->scb.cpacr = options & NO_FLOAT_OPTION ? 0 : 0xFu << 20;
@@ -232,8 +228,9 @@ static void make(struct world *world, const uint8_t *data, size_t size) {
         h7_core_set_register(core, 20, 3u << 24);
     }
     if (options & MPU_OPTION) {
-        static const uint32_t words[] = {0xE000ED9C, FLASH | 0x10, 0xE000EDA0, 0x06000017, 0xE000ED9C, RAM | 0x11,
-                                         0xE000EDA0, 0x03000017, 0xE000ED9C, (RAM + 0x800) | 0x12, 0xE000EDA0, 0x11000D09};
+        static const uint32_t words[] = {0xE000ED9C, FLASH | 0x10,         0xE000EDA0, 0x06000017,
+                                         0xE000ED9C, RAM | 0x11,           0xE000EDA0, 0x03000017,
+                                         0xE000ED9C, (RAM + 0x800) | 0x12, 0xE000EDA0, 0x11000D09};
         for (size_t word = 0; word < sizeof words / sizeof words[0]; word += 2) {
             h7_core_write_debug(core, words[word], words[word + 1]);
         }
@@ -242,7 +239,7 @@ static void make(struct world *world, const uint8_t *data, size_t size) {
 }
 
 static void play(struct world *world, const uint8_t *data, size_t size, bool carefully) {
-    uint32_t events = size > HEADER ? data[1] % MOST_EVENTS : 0;
+    uint32_t events = size > HEADER ? (data[1] & ~IN_RAM) % MOST_EVENTS : 0;
     uint64_t now = 0;
     make(world, data, size);
     h7_core_set_jumps(world->core, !carefully);
@@ -268,7 +265,8 @@ static void compare(const struct world *a, const struct world *b) {
     REQUIRE(memcmp(x->r, y->r, sizeof x->r) == 0);
     REQUIRE(h7_xpsr(x) == h7_xpsr(y));
     REQUIRE(x->sp_other == y->sp_other && x->control == y->control && x->primask == y->primask);
-    REQUIRE(x->basepri == y->basepri && x->faultmask == y->faultmask && x->lockup == y->lockup && x->sleep == y->sleep);
+    REQUIRE(x->basepri == y->basepri && x->faultmask == y->faultmask && x->lockup == y->lockup &&
+            x->sleep == y->sleep);
     REQUIRE(memcmp(&x->fp, &y->fp, sizeof x->fp) == 0 && x->fpscr == y->fpscr);
     REQUIRE(memcmp(x->nvic.pending, y->nvic.pending, sizeof x->nvic.pending) == 0);
     REQUIRE(memcmp(x->nvic.active, y->nvic.active, sizeof x->nvic.active) == 0);

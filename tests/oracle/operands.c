@@ -10,12 +10,9 @@ uint32_t nasty_integer(void) {
     };
     uint32_t r = random32();
     switch (r & 3) {
-    case 0:
-        return special[(r >> 8) % (sizeof special / sizeof special[0])];
-    case 1:
-        return r >> 8 & 0x3F;
-    default:
-        return random32();
+    case 0: return special[(r >> 8) % (sizeof special / sizeof special[0])];
+    case 1: return r >> 8 & 0x3F;
+    default: return random32();
     }
 }
 
@@ -24,24 +21,15 @@ static uint64_t nasty_fraction(int bits) {
     uint64_t all = (UINT64_C(1) << bits) - 1, r = random64() & all;
     int n = (int)random_below((uint32_t)bits);
     switch (random_below(10)) {
-    case 0:
-        return 0;
-    case 1:
-        return all;
-    case 2:
-        return UINT64_C(1) << n;
-    case 3:
-        return all ^ UINT64_C(1) << n;
-    case 4:
-        return all << n & all;
-    case 5:
-        return all >> n;
-    case 6:
-        return r << n & all;
-    case 7:
-        return ((r << n) + random_below(3) - 1) & all;
-    default:
-        return r;
+    case 0: return 0;
+    case 1: return all;
+    case 2: return UINT64_C(1) << n;
+    case 3: return all ^ UINT64_C(1) << n;
+    case 4: return all << n & all;
+    case 5: return all >> n;
+    case 6: return r << n & all;
+    case 7: return ((r << n) + random_below(3) - 1) & all;
+    default: return r;
     }
 }
 
@@ -50,21 +38,11 @@ static uint64_t nasty_fraction(int bits) {
 static uint64_t nasty_number(int fraction, int exponent) {
     int top = (1 << exponent) - 1, bias = top >> 1, e;
     switch (random_below(16)) {
-    case 0:
-        e = 0;
-        break;
-    case 1:
-        e = top;
-        break;
-    case 2:
-        e = (int)random_below(4);
-        break;
-    case 3:
-        e = top - (int)random_below(4);
-        break;
-    case 4:
-        e = bias + (int)random_below(70) - 3;
-        break;
+    case 0: e = 0; break;
+    case 1: e = top; break;
+    case 2: e = (int)random_below(4); break;
+    case 3: e = top - (int)random_below(4); break;
+    case 4: e = bias + (int)random_below(70) - 3; break;
     case 5:
         e = bias + 8 - (int)random_below(40); /* half precision ends at 2^15 and 2^-24 */
         break;
@@ -75,11 +53,8 @@ static uint64_t nasty_number(int fraction, int exponent) {
     case 8:
     case 9:
     case 10:
-    case 11:
-        e = bias - 2 + (int)random_below(4);
-        break;
-    default:
-        e = (int)random_below((uint32_t)top + 1);
+    case 11: e = bias - 2 + (int)random_below(4); break;
+    default: e = (int)random_below((uint32_t)top + 1);
     }
     uint64_t sign = random64() & 1;
     return sign << (fraction + exponent) | (uint64_t)e << fraction | nasty_fraction(fraction);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The engine against its oracles: `oracle.py quick` (minutes) or `oracle.py soak` (an hour and a half)."""
+"""The engine against its oracles: `oracle.py quick` (under a minute) or `oracle.py soak` (an hour and a half)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build" / "oracle"
 
 
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 class Oracles:
     """Runs one after the other, reports, and remembers whether anything differed."""
 
@@ -24,9 +30,9 @@ class Oracles:
 
     def report(self, name: str, text: str, *, good: bool, seconds: float) -> None:
         """Print what came out."""
-        print(f"{'ok    ' if good else 'FAILED'} {name} ({seconds:.1f} s)", flush=True)
+        say(f"{'ok    ' if good else 'FAILED'} {name} ({seconds:.1f} s)")
         if text.strip():
-            print("    " + text.strip().replace("\n", "\n    "), flush=True)
+            say("    " + text.strip().replace("\n", "\n    "))
         if not good:
             self.failed.append(name)
 
@@ -86,10 +92,10 @@ def main() -> int:
     oracles.compare(quick=quick)
     if not quick:
         start = time.monotonic()
-        text = compare_rtos_on_both(1000)
+        text = compare_rtos_on_both(1200)
         oracles.report("RTOS on both cores", text, good=not text, seconds=time.monotonic() - start)
         oracles.fuzz(options.fuzz_seconds)
-    print("differs: " + ", ".join(oracles.failed) if oracles.failed else "all equal")
+    say("differs: " + ", ".join(oracles.failed) if oracles.failed else "all equal")
     return bool(oracles.failed)
 
 

@@ -22,12 +22,9 @@ static uint32_t any_word(void) {
     switch (random_below(8)) {
     case 0:
     case 1:
-    case 2:
-        return ram_address() + (one_in(SEVERAL) ? random_below(4) : 0);
-    case 3:
-        return code_address() | 1;
-    default:
-        return nasty_integer();
+    case 2: return ram_address() + (one_in(SEVERAL) ? random_below(4) : 0);
+    case 3: return code_address() | 1;
+    default: return nasty_integer();
     }
 }
 
@@ -42,14 +39,9 @@ void program_prepare(bool is_m4) {
     for (uint32_t place = 0; place < MEMORY_SIZE; place += 8) {
         uint64_t value;
         switch (random_below(4)) {
-        case 0:
-            value = nasty_double();
-            break;
-        case 1:
-            value = (uint64_t)nasty_single() << 32 | nasty_single();
-            break;
-        default:
-            value = (uint64_t)any_word() << 32 | any_word();
+        case 0: value = nasty_double(); break;
+        case 1: value = (uint64_t)nasty_single() << 32 | nasty_single(); break;
+        default: value = (uint64_t)any_word() << 32 | any_word();
         }
         memcpy(pristine_ram + place, &value, sizeof value);
     }
@@ -113,7 +105,8 @@ enum tried { TAKEN, ENDS, FAULTS, REFUSED };
 
 /* Does it add only multiples of 4 to the SP, if anything? */
 static bool keeps_alignment(const struct encoding *encoding) {
-    static const char *const names[] = {"PUSH", "POP", "STM", "LDM", "VSTM", "VLDM", "STRD", "LDRD", "ADD.sp.T2", "SUB.sp.T2"};
+    static const char *const names[] = {"PUSH", "POP",  "STM",  "LDM",       "VSTM",
+                                        "VLDM", "STRD", "LDRD", "ADD.sp.T2", "SUB.sp.T2"};
     for (size_t index = 0; index < sizeof names / sizeof names[0]; index++) {
         if (!strncmp(encoding->name, names[index], strlen(names[index]))) {
             return true;
@@ -141,7 +134,8 @@ static uint32_t engine_ram_word(uint32_t address) {
 
 static void note_reservation(struct situation *situation) {
     situation->reserved = engine_reservation(&situation->reserved_address, &situation->reserved_size);
-    situation->changed = situation->reserved && engine_ram_word(situation->reserved_address) != reserved_value;
+    situation->changed =
+        situation->reserved && engine_ram_word(situation->reserved_address) != reserved_value;
 }
 
 /* Execute an instruction; if it is no good, it has not been. */
@@ -172,11 +166,11 @@ static enum tried try(struct program *program, const struct step *step) {
         return REFUSED;
     }
     program->end = engine_pc();
-    if (!strncmp(encodings[step->encoding].name, "LDREX", 5) && engine_reservation(&before.reserved_address, &before.reserved_size)) {
+    if (!strncmp(encodings[step->encoding].name, "LDREX", 5) &&
+        engine_reservation(&before.reserved_address, &before.reserved_size)) {
         reserved_value = engine_ram_word(before.reserved_address);
     }
-    if (engine_leaves_thumb() ||
-        (program->end != step->address + step->size && !good_target(program->end))) {
+    if (engine_leaves_thumb() || (program->end != step->address + step->size && !good_target(program->end))) {
         engine_go_back();
         return REFUSED;
     }
@@ -201,12 +195,8 @@ static bool add_step(struct program *program, uint32_t address) {
                 continue;
             }
             switch (try(program, step)) {
-            case TAKEN:
-                program->steps++;
-                return program->end == address + step->size;
-            case ENDS:
-                program->steps++;
-                return false;
+            case TAKEN: program->steps++; return program->end == address + step->size;
+            case ENDS: program->steps++; return false;
             case FAULTS:
                 if (one_in(SEVERAL * SEVERAL)) {
                     program->steps++;
@@ -215,8 +205,7 @@ static bool add_step(struct program *program, uint32_t address) {
                     return false;
                 }
                 break;
-            default:
-                break;
+            default: break;
             }
         }
     }

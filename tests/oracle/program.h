@@ -27,7 +27,8 @@ struct program {
 extern uint8_t pristine_ram[MEMORY_SIZE];
 extern uint64_t avoided[]; /* by known difference */
 
-void program_prepare(bool is_m4); /* fills code memory and pristine_ram; again, now and then, for new contents */
+void program_prepare(
+    bool is_m4); /* fills code memory and pristine_ram; again, now and then, for new contents */
 void program_make(struct program *program);
 
 #endif

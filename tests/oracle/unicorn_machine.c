@@ -15,9 +15,7 @@ static bool interrupted, met_private_bus;
 /* CPSR as Unicorn wants it without UC_MODE_MCLASS: T, and supervisor mode without interrupts. */
 enum { APSR = 0xF80F0000, USUAL_CPSR = 0x20 | 0x1D3 };
 
-void unicorn_clean_up(void) {
-    uc_emu_start(uc, CODE | 1, CODE + sizeof clean_up, 0, 0);
-}
+void unicorn_clean_up(void) { uc_emu_start(uc, CODE | 1, CODE + sizeof clean_up, 0, 0); }
 
 static void on_interrupt(uc_engine *engine, uint32_t number, void *context) {
     (void)number, (void)context;
@@ -25,7 +23,8 @@ static void on_interrupt(uc_engine *engine, uint32_t number, void *context) {
     uc_emu_stop(engine);
 }
 
-static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value, void *context) {
+static bool on_unmapped(uc_engine *engine, uc_mem_type type, uint64_t address, int size, int64_t value,
+                        void *context) {
     (void)engine, (void)type, (void)size, (void)value, (void)context;
     met_private_bus = address >= 0xDFFFFFFC && address < 0xE0100000;
     return false;

@@ -34,20 +34,21 @@
 #define MPU_RBAR REGISTER(0xE000ED9C)
 #define MPU_RASR REGISTER(0xE000EDA0)
 
-#define READ_SPECIAL(NAME)                                     \
-    ({                                                         \
-        uint32_t value_;                                       \
-        __asm volatile("mrs %0, " #NAME : "=r"(value_));       \
-        value_;                                                \
+#define READ_SPECIAL(NAME)                                                                                   \
+    ({                                                                                                       \
+        uint32_t value_;                                                                                     \
+        __asm volatile("mrs %0, " #NAME : "=r"(value_));                                                     \
+        value_;                                                                                              \
     })
-#define WRITE_SPECIAL(NAME, VALUE) __asm volatile("msr " #NAME ", %0\n isb" : : "r"((uint32_t)(VALUE)) : "memory")
+#define WRITE_SPECIAL(NAME, VALUE)                                                                           \
+    __asm volatile("msr " #NAME ", %0\n isb" : : "r"((uint32_t)(VALUE)) : "memory")
 #define BARRIER() __asm volatile("dsb\n isb" : : : "memory")
 
 /* A handler that gets the address of the frame and EXC_RETURN. */
-#define HANDLER(NAME, FUNCTION)                                                                     \
-    __attribute__((naked)) void NAME(void) {                                                        \
-        __asm volatile("tst lr, #4\n ite eq\n mrseq r0, msp\n mrsne r0, psp\n mov r1, lr\n"         \
-                       " push {r4, lr}\n bl " #FUNCTION "\n pop {r4, pc}");                         \
+#define HANDLER(NAME, FUNCTION)                                                                              \
+    __attribute__((naked)) void NAME(void) {                                                                 \
+        __asm volatile("tst lr, #4\n ite eq\n mrseq r0, msp\n mrsne r0, psp\n mov r1, lr\n"                  \
+                       " push {r4, lr}\n bl " #FUNCTION "\n pop {r4, pc}");                                  \
     }
 enum { FRAME_R0, FRAME_R1, FRAME_R2, FRAME_R3, FRAME_R12, FRAME_LR, FRAME_PC, FRAME_XPSR };
 

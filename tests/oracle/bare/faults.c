@@ -6,8 +6,8 @@ static uint32_t resume;
 
 void handle(uint32_t *frame, uint32_t exc_return) {
     uint32_t status = CFSR, hard = HFSR;
-    say("  exception %u, CFSR %x, HFSR %x, return %x, IT %x, T %u", READ_SPECIAL(ipsr), status, hard, exc_return & 0xF,
-        frame[FRAME_XPSR] & 0x0600FC00, frame[FRAME_XPSR] >> 24 & 1);
+    say("  exception %u, CFSR %x, HFSR %x, return %x, IT %x, T %u", READ_SPECIAL(ipsr), status, hard,
+        exc_return & 0xF, frame[FRAME_XPSR] & 0x0600FC00, frame[FRAME_XPSR] >> 24 & 1);
     say(", masks %u %u", READ_SPECIAL(primask), READ_SPECIAL(faultmask));
     if (status & 0x80) {
         say(", MMFAR %x", MMFAR);
@@ -28,12 +28,12 @@ HANDLER(bus_fault, handle)
 HANDLER(usage_fault, handle)
 
 /* Execute assembler code that faults; execution goes on behind it. */
-#define FAULT(TEXT, CODE, ...)                                                                  \
-    say("%s\n", TEXT);                                                                          \
-    __asm volatile("ldr r12, =%c0\n adr r3, 1f\n str r3, [r12]\n b 2f\n .balign 4\n2: " CODE    \
-                   "\n nop\n nop\n .balign 4\n1:\n"                                             \
-                   :                                                                            \
-                   : "i"(&resume), ##__VA_ARGS__                                                \
+#define FAULT(TEXT, CODE, ...)                                                                               \
+    say("%s\n", TEXT);                                                                                       \
+    __asm volatile("ldr r12, =%c0\n adr r3, 1f\n str r3, [r12]\n b 2f\n .balign 4\n2: " CODE                 \
+                   "\n nop\n nop\n .balign 4\n1:\n"                                                          \
+                   :                                                                                         \
+                   : "i"(&resume), ##__VA_ARGS__                                                             \
                    : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r12", "lr", "memory", "cc")
 
 static void all(void) {

@@ -11,7 +11,10 @@ void handle(uint32_t *frame, uint32_t exc_return) {
         fpccr_before = FPCCR;
         fpcar = FPCAR - (uint32_t)frame;
         if (uses_float) {
-            __asm volatile("vmov.f32 s0, 2.0\n vmov.f32 s31, 3.0\n vadd.f32 s1, s0, s31" : : : "s0", "s1", "s31");
+            __asm volatile("vmov.f32 s0, 2.0\n vmov.f32 s31, 3.0\n vadd.f32 s1, s0, s31"
+                           :
+                           :
+                           : "s0", "s1", "s31");
         }
         fpccr_after = FPCCR;
         lr_before = READ_SPECIAL(control);
@@ -30,7 +33,8 @@ static void show(const char *what) {
     for (uint32_t i = 0; i < levels; i++) {
         say(" %x", exc_returns[i]);
     }
-    say(", FPCCR %x %x, FPCAR %x, control %x, stacked", fpccr_before & 0xC000007F, fpccr_after & 0xC000007F, fpcar, lr_before);
+    say(", FPCCR %x %x, FPCAR %x, control %x, stacked", fpccr_before & 0xC000007F, fpccr_after & 0xC000007F,
+        fpcar, lr_before);
     if (!(exc_returns[levels - 1] & 0x10)) {
         /* S0 to S15 are UNKNOWN in a handler behind the saving of those at once. */
         for (int i = levels > 1 && !(fpccr_before & 0x40000000) ? 24 : 8; i < 25; i++) {
@@ -44,15 +48,16 @@ static void show(const char *what) {
 /* Pend an interrupt with S0 = n, S1 = n + 1, ...; show what is left of them. */
 static void interrupt(const char *what, uint32_t pend, uint32_t n, uint32_t misaligned) {
     uint32_t after[32], fpscr;
-    __asm volatile("mov r4, sp\n cbz %4, 1f\n sub sp, sp, #4\n1: vmov s0, %3\n add %3, %3, #1\n vmov s1, %3\n add %3, %3, #1\n"
+    __asm volatile("mov r4, sp\n cbz %4, 1f\n sub sp, sp, #4\n1: vmov s0, %3\n add %3, %3, #1\n vmov s1, "
+                   "%3\n add %3, %3, #1\n"
                    " vmov s15, %3\n add %3, %3, #1\n vmov s16, %3\n vmov s31, %3\n vmsr fpscr, %5\n"
                    " str %2, [%1]\n dsb\n isb\n mov sp, r4\n vstmia %6, {s0-s31}\n vmrs %0, fpscr"
                    : "=&r"(fpscr)
                    : "r"(0xE000E200), "r"(pend), "r"(n), "r"(misaligned), "r"(0x03400000), "r"(after)
                    : "r4", "memory", "s0", "s1", "s15", "s16", "s31");
     show(what);
-    say("  after: %x %x %x %x %x, fpscr %x, control %x\n", after[0], after[1], after[15], after[16], after[31], fpscr,
-        READ_SPECIAL(control));
+    say("  after: %x %x %x %x %x, fpscr %x, control %x\n", after[0], after[1], after[15], after[16],
+        after[31], fpscr, READ_SPECIAL(control));
     __asm volatile("vmsr fpscr, %0" : : "r"(0));
 }
 

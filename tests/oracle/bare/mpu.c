@@ -31,13 +31,13 @@ void choose(uint32_t *frame, uint32_t exc_return) {
 }
 HANDLER(svc, choose)
 
-#define TRY(CODE, ADDRESS)                                                                          \
-    faulted = 0;                                                                                    \
-    __asm volatile("adr r3, 1f\n str r3, [%0]\n mov r0, %1\n b 2f\n .balign 4\n2: " CODE            \
-                   "\n nop\n nop\n .balign 4\n1:\n"                                                 \
-                   :                                                                                \
-                   : "r"(&resume), "r"(ADDRESS)                                                     \
-                   : "r0", "r1", "r2", "r3", "r12", "lr", "memory", "cc");                          \
+#define TRY(CODE, ADDRESS)                                                                                   \
+    faulted = 0;                                                                                             \
+    __asm volatile("adr r3, 1f\n str r3, [%0]\n mov r0, %1\n b 2f\n .balign 4\n2: " CODE                     \
+                   "\n nop\n nop\n .balign 4\n1:\n"                                                          \
+                   :                                                                                         \
+                   : "r"(&resume), "r"(ADDRESS)                                                              \
+                   : "r0", "r1", "r2", "r3", "r12", "lr", "memory", "cc");                                   \
     say(" %x", faulted)
 
 static void try_all(const char *who, uint32_t address) {

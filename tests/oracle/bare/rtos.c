@@ -17,11 +17,12 @@ void choose_next(void) {
 }
 
 __attribute__((naked)) void pendsv(void) {
-    __asm volatile("mrs r0, psp\n tst lr, #0x10\n it eq\n vstmdbeq r0!, {s16-s31}\n stmdb r0!, {r4-r11, lr}\n"
-                   " ldr r4, =current\n ldr r5, =saved\n ldr r1, [r4]\n str r0, [r5, r1, lsl #2]\n"
-                   " movs r0, #0x40\n msr basepri, r0\n isb\n bl choose_next\n movs r0, #0\n msr basepri, r0\n"
-                   " ldr r1, [r4]\n ldr r0, [r5, r1, lsl #2]\n ldmia r0!, {r4-r11, lr}\n tst lr, #0x10\n it eq\n"
-                   " vldmiaeq r0!, {s16-s31}\n msr psp, r0\n isb\n bx lr");
+    __asm volatile(
+        "mrs r0, psp\n tst lr, #0x10\n it eq\n vstmdbeq r0!, {s16-s31}\n stmdb r0!, {r4-r11, lr}\n"
+        " ldr r4, =current\n ldr r5, =saved\n ldr r1, [r4]\n str r0, [r5, r1, lsl #2]\n"
+        " movs r0, #0x40\n msr basepri, r0\n isb\n bl choose_next\n movs r0, #0\n msr basepri, r0\n"
+        " ldr r1, [r4]\n ldr r0, [r5, r1, lsl #2]\n ldmia r0!, {r4-r11, lr}\n tst lr, #0x10\n it eq\n"
+        " vldmiaeq r0!, {s16-s31}\n msr psp, r0\n isb\n bx lr");
 }
 
 void systick(void) {
@@ -34,14 +35,9 @@ void serve(uint32_t *frame, uint32_t exc_return);
 void serve(uint32_t *frame, uint32_t exc_return) {
     (void)exc_return;
     switch (((const uint16_t *)frame[FRAME_PC])[-1] & 0xFF) {
-    case 0:
-        ICSR = 1 << 28;
-        break;
-    case 1:
-        __asm volatile("msr basepri, %0" : : "r"(0x40));
-        break;
-    default:
-        __asm volatile("msr basepri, %0" : : "r"(0));
+    case 0: ICSR = 1 << 28; break;
+    case 1: __asm volatile("msr basepri, %0" : : "r"(0x40)); break;
+    default: __asm volatile("msr basepri, %0" : : "r"(0));
     }
 }
 HANDLER(svc, serve)

@@ -120,7 +120,8 @@ void bignum(void) {
     }
     print("3^512", n);
     for (uint32_t i = 1; i < 6; i++) {
-        printf("%llu %lu\n", (unsigned long long)power_modulo(0x123456789ABCDEFu * i, 65537 * i, 4294967291u - i),
+        printf("%llu %lu\n",
+               (unsigned long long)power_modulo(0x123456789ABCDEFu * i, 65537 * i, 4294967291u - i),
                (unsigned long)greatest_divisor(720720 * i, 4084080 + i * 6006));
     }
 }

@@ -84,7 +84,8 @@ static uint32_t root_fraction(uint32_t prime, int power) {
 static void sha_block(uint32_t hash[8], const uint32_t constants[64], const uint8_t *block) {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++) {
-        w[i] = (uint32_t)block[4 * i] << 24 | block[4 * i + 1] << 16 | block[4 * i + 2] << 8 | block[4 * i + 3];
+        w[i] =
+            (uint32_t)block[4 * i] << 24 | block[4 * i + 1] << 16 | block[4 * i + 2] << 8 | block[4 * i + 3];
     }
     for (int i = 16; i < 64; i++) {
         uint32_t a = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
@@ -114,8 +115,9 @@ void checksums(void) {
     }
     for (uint32_t size = 1; size < sizeof data; size = size * 3 + 1) {
         printf("checksums of %lu: %08lx %08lx %04x %016llx %08lx %08lx\n", (unsigned long)size,
-               (unsigned long)crc32_bitwise(data, size), (unsigned long)crc32_by_table(data + 1, size), crc16(data, size),
-               (unsigned long long)crc64(data, size), (unsigned long)adler(data, size), (unsigned long)hash_bytes(data, size));
+               (unsigned long)crc32_bitwise(data, size), (unsigned long)crc32_by_table(data + 1, size),
+               crc16(data, size), (unsigned long long)crc64(data, size), (unsigned long)adler(data, size),
+               (unsigned long)hash_bytes(data, size));
     }
     for (int i = 0; i < 64; prime++) {
         uint32_t factor = 2;

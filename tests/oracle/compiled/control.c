@@ -49,12 +49,32 @@ static int32_t interpret(const uint8_t *code, int32_t a) {
         case 7: a |= op >> 5; break;
         case 8: a = (int32_t)((uint32_t)a << (op >> 5)); break;
         case 9: a >>= op >> 5; break;
-        case 10: if (depth < 16) stack[depth++] = a; break;
-        case 11: if (depth) a = stack[--depth]; break;
-        case 12: if (a & 1) at += op >> 5; break;
-        case 13: if (a < b) at += op >> 5; break;
-        case 14: if (steps < 4000 && a % 7) at -= op >> 5; break;
-        case 15: { int32_t other = a; a = b; b = other; break; }
+        case 10:
+            if (depth < 16)
+                stack[depth++] = a;
+            break;
+        case 11:
+            if (depth)
+                a = stack[--depth];
+            break;
+        case 12:
+            if (a & 1)
+                at += op >> 5;
+            break;
+        case 13:
+            if (a < b)
+                at += op >> 5;
+            break;
+        case 14:
+            if (steps < 4000 && a % 7)
+                at -= op >> 5;
+            break;
+        case 15: {
+            int32_t other = a;
+            a = b;
+            b = other;
+            break;
+        }
         case 16: a = a / (b | 1); break;
         case 17: a = a % (b | 1); break;
         case 18: a = -a; break;

@@ -14,20 +14,41 @@ static uint64_t bits64(double value) {
     return value != value ? 0x7FF8000000000000u : bits;
 }
 
-static const double values[] = {0.0, -0.0, 1.0, -1.0, 0.1, 1.5, 2.5, -2.5, 1e10, -1e-10, 3.4028234663852886e38, 1e300, 5e-324,
-                                1e-40, 2147483647.0, 4294967295.5, -2147483648.5, 16777217.0, 0.49999999999999994, INFINITY, -INFINITY, NAN};
+static const double values[] = {0.0,
+                                -0.0,
+                                1.0,
+                                -1.0,
+                                0.1,
+                                1.5,
+                                2.5,
+                                -2.5,
+                                1e10,
+                                -1e-10,
+                                3.4028234663852886e38,
+                                1e300,
+                                5e-324,
+                                1e-40,
+                                2147483647.0,
+                                4294967295.5,
+                                -2147483648.5,
+                                16777217.0,
+                                0.49999999999999994,
+                                INFINITY,
+                                -INFINITY,
+                                NAN};
 enum { VALUES = sizeof values / sizeof values[0] };
 
-#define ARITHMETIC(NAME, TYPE, UINT, BITS, SQRT)                                                         \
-    __attribute__((noinline)) static UINT NAME(TYPE a, TYPE b) {                                         \
-        UINT hash = BITS(a + b);                                                                         \
-        hash = hash * 31 ^ BITS(a - b);                                                                  \
-        hash = hash * 31 ^ BITS(a * b);                                                                  \
-        hash = hash * 31 ^ BITS(a / b);                                                                  \
-        hash = hash * 31 ^ BITS(SQRT(a < 0 ? -a : a));                                                   \
-        hash = hash * 31 ^ (UINT)((a < b) + 2 * (a <= b) + 4 * (a == b) + 8 * (a > b) + 16 * (a >= b) + 32 * (a != b)); \
-        hash = hash * 31 ^ BITS(-(a * b) + a);                                                           \
-        return hash;                                                                                     \
+#define ARITHMETIC(NAME, TYPE, UINT, BITS, SQRT)                                                             \
+    __attribute__((noinline)) static UINT NAME(TYPE a, TYPE b) {                                             \
+        UINT hash = BITS(a + b);                                                                             \
+        hash = hash * 31 ^ BITS(a - b);                                                                      \
+        hash = hash * 31 ^ BITS(a * b);                                                                      \
+        hash = hash * 31 ^ BITS(a / b);                                                                      \
+        hash = hash * 31 ^ BITS(SQRT(a < 0 ? -a : a));                                                       \
+        hash = hash * 31 ^                                                                                   \
+               (UINT)((a < b) + 2 * (a <= b) + 4 * (a == b) + 8 * (a > b) + 16 * (a >= b) + 32 * (a != b));  \
+        hash = hash * 31 ^ BITS(-(a * b) + a);                                                               \
+        return hash;                                                                                         \
     }
 ARITHMETIC(single, float, uint32_t, bits32, sqrtf)
 ARITHMETIC(twice, double, uint64_t, bits64, sqrt)
@@ -46,16 +67,20 @@ __attribute__((noinline)) static uint64_t converted(double value) {
         hash = hash * 31 ^ (uint64_t)(int64_t)value ^ (uint64_t)least << 3;
         hash = hash * 31 ^ bits64((double)(int64_t)value) ^ bits32((float)(int64_t)value);
     }
-    hash = hash * 31 ^ bits64(floor(value)) ^ bits64(ceil(value)) * 3 ^ bits64(trunc(value)) * 5 ^ bits64(round(value)) * 7;
-    hash = hash * 31 ^ bits64(rint(value)) ^ bits32(floorf((float)value)) ^ bits32(fabsf((float)value)) * 9ull;
+    hash = hash * 31 ^ bits64(floor(value)) ^ bits64(ceil(value)) * 3 ^ bits64(trunc(value)) * 5 ^
+           bits64(round(value)) * 7;
+    hash =
+        hash * 31 ^ bits64(rint(value)) ^ bits32(floorf((float)value)) ^ bits32(fabsf((float)value)) * 9ull;
     int exponent;
-    hash = hash * 31 ^ bits64(least < 1e308 ? frexp(value, &exponent) : 0) ^ bits64(ldexp(value, -3)) ^ bits64(fmod(value, 3.7));
+    hash = hash * 31 ^ bits64(least < 1e308 ? frexp(value, &exponent) : 0) ^ bits64(ldexp(value, -3)) ^
+           bits64(fmod(value, 3.7));
     return hash;
 }
 
 /* Gravity, with square roots: chaotic, so that any difference grows. */
 static void planets(int steps) {
-    double x[3] = {0, 1, -1.5}, y[3] = {0, 0.2, 0.1}, u[3] = {0, 0.1, -0.05}, v[3] = {0, 0.9, -0.8}, mass[3] = {1, 0.01, 0.02};
+    double x[3] = {0, 1, -1.5}, y[3] = {0, 0.2, 0.1}, u[3] = {0, 0.1, -0.05}, v[3] = {0, 0.9, -0.8},
+           mass[3] = {1, 0.01, 0.02};
     for (int step = 0; step < steps; step++) {
         for (int i = 0; i < 3; i++) {
             for (int j = 0; j < 3; j++) {
@@ -127,7 +152,8 @@ void floats(void) {
             hash = hash * 33 + single((float)values[i], (float)values[j]);
             wide = wide * 33 + twice(values[i], values[j]);
         }
-        printf("%d: %08lx %016llx %016llx\n", i, (unsigned long)hash, (unsigned long long)wide, (unsigned long long)converted(values[i]));
+        printf("%d: %08lx %016llx %016llx\n", i, (unsigned long)hash, (unsigned long long)wide,
+               (unsigned long long)converted(values[i]));
     }
     uint32_t state = 1, hash = 0;
     uint64_t wide = 0;

@@ -127,11 +127,13 @@ void sorting(void) {
     for (int i = 0; i < 100; i++) {
         records[i].key = (uint8_t)(next_random(&state) % 5);
         records[i].rank = (int16_t)(next_random(&state) % 7 - 3);
-        snprintf(records[i].name, sizeof records[i].name, "n%lu", (unsigned long)(next_random(&state) % 1000));
+        snprintf(records[i].name, sizeof records[i].name, "n%lu",
+                 (unsigned long)(next_random(&state) % 1000));
         records[i].weight = (uint64_t)next_random(&state) << 20;
     }
     qsort(records, 100, sizeof records[0], by_record);
     for (int i = 0; i < 100; i += 9) {
-        printf("%u %d %s %llu\n", records[i].key, records[i].rank, records[i].name, (unsigned long long)records[i].weight);
+        printf("%u %d %s %llu\n", records[i].key, records[i].rank, records[i].name,
+               (unsigned long long)records[i].weight);
     }
 }

@@ -74,18 +74,28 @@ void strings(void) {
     for (const char *at = text; (at = strstr(at, "o")); at++) {
         printf("%d ", (int)(at - text));
     }
-    printf("%d %d %s %s\n", strcmp("abc", "abd") < 0, memcmp("\xff", "\x01", 1) > 0, strchr(text, 'q'), strrchr(text, 'e'));
-    static const char *const numbers[] = {"0", "-1", "2147483647", "-2147483648", "0x7fff", "0777", "  42abc", "99999999"};
+    printf("%d %d %s %s\n", strcmp("abc", "abd") < 0, memcmp("\xff", "\x01", 1) > 0, strchr(text, 'q'),
+           strrchr(text, 'e'));
+    static const char *const numbers[] = {"0",      "-1",   "2147483647", "-2147483648",
+                                          "0x7fff", "0777", "  42abc",    "99999999"};
     for (int i = 0; i < 8; i++) {
-        printf("%ld %ld ", (long)(int32_t)strtol(numbers[i], NULL, 0), (long)(int32_t)strtol(numbers[i], NULL, 10));
+        printf("%ld %ld ", (long)(int32_t)strtol(numbers[i], NULL, 0),
+               (long)(int32_t)strtol(numbers[i], NULL, 10));
     }
-    static const char *const fractions[] = {"0.1", "-1e10", "3.141592653589793", "1e-310", "123456789012345678", "5e-324", "1.7976931348623157e308", "0.5e-3x"};
+    static const char *const fractions[] = {"0.1",
+                                            "-1e10",
+                                            "3.141592653589793",
+                                            "1e-310",
+                                            "123456789012345678",
+                                            "5e-324",
+                                            "1.7976931348623157e308",
+                                            "0.5e-3x"};
     for (int i = 0; i < 8; i++) {
-        printf("\n%.17g %.6e %.3f %g", strtod(fractions[i], NULL), strtod(fractions[i], NULL), strtod(fractions[i], NULL) * 1e-290,
-               (double)(float)(i + 0.1));
+        printf("\n%.17g %.6e %.3f %g", strtod(fractions[i], NULL), strtod(fractions[i], NULL),
+               strtod(fractions[i], NULL) * 1e-290, (double)(float)(i + 0.1));
     }
-    printf("\n%5d|%-5d|%05d|%+d|%x|%#X|%o|%c|%10s|%-10s|%.2s|%%|%lld|%8.3f|%e\n", 42, -42, 42, 7, 48879, 48879, 8, 'x', "right",
-           "left", "cut", -1234567890123LL, 3.14159, 6.02e23);
+    printf("\n%5d|%-5d|%05d|%+d|%x|%#X|%o|%c|%10s|%-10s|%.2s|%%|%lld|%8.3f|%e\n", 42, -42, 42, 7, 48879,
+           48879, 8, 'x', "right", "left", "cut", -1234567890123LL, 3.14159, 6.02e23);
     uint32_t points[20];
     int count = decode_utf8((const unsigned char *)"a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z", points);
     for (int i = 0; i < count; i++) {

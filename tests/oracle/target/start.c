@@ -49,9 +49,10 @@ WEAK void systick(void);
 WEAK void irq(void);
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16 + 32] = {
-    stack_top, reset, nmi, hard_fault, mem_manage, bus_fault, usage_fault, 0, 0, 0, 0, svc, debug_monitor, 0,
-    pendsv, systick, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq,
-    irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq, irq,
+    stack_top,     reset, nmi,    hard_fault, mem_manage, bus_fault, usage_fault, 0,   0,   0,   0,   svc,
+    debug_monitor, 0,     pendsv, systick,    irq,        irq,       irq,         irq, irq, irq, irq, irq,
+    irq,           irq,   irq,    irq,        irq,        irq,       irq,         irq, irq, irq, irq, irq,
+    irq,           irq,   irq,    irq,        irq,        irq,       irq,         irq, irq, irq, irq, irq,
 };
 
 /* ---- text ---- */
@@ -77,19 +78,14 @@ void say(const char *format, ...) {
             continue;
         }
         switch (*++format) {
-        case 'u':
-            put_number(__builtin_va_arg(arguments, uint32_t), 10);
-            break;
-        case 'x':
-            put_number(__builtin_va_arg(arguments, uint32_t), 16);
-            break;
+        case 'u': put_number(__builtin_va_arg(arguments, uint32_t), 10); break;
+        case 'x': put_number(__builtin_va_arg(arguments, uint32_t), 16); break;
         case 's':
             for (const char *text = __builtin_va_arg(arguments, const char *); *text; text++) {
                 put(*text);
             }
             break;
-        default:
-            put(*format);
+        default: put(*format);
         }
     }
     __builtin_va_end(arguments);
