@@ -80,7 +80,7 @@ def main() -> int:
     quick = options.mode == "quick"
     oracles = Oracles()
     python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    targets = ["all"] if quick else ["all", "build/fuzz"]
+    targets = ["all"] if quick else ["all", "../../build/oracle/fuzz"]
     subprocess.run(["make", "-s", *targets], cwd=HERE, env={**os.environ, **python}, check=True)
     oracles.run("every opcode", [str(BUILD / "decode_check"), "61" if quick else "1"])
     oracles.run("directed", [str(BUILD / "directed")])

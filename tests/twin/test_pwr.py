@@ -64,6 +64,7 @@ def test_supply_stays_chosen_after_a_reset(desk) -> None:
 
 def test_supply_can_be_chosen_again_after_a_power_cycle(desk) -> None:
     desk.write("PWR.CR3", DIRECT_SMPS)
+    desk.run(100)
     desk.mcu.power_off()
     desk.mcu.power_on()
     desk.run(100)
@@ -194,6 +195,15 @@ def test_stop_flag_is_set_for_both_and_cleared_by_each(run) -> None:
     desk.write("PWR.CPU2CR", CSSF)
     assert (desk.field("PWR.CPUCR.STOPF"), desk.field("PWR.CPU2CR.STOPF")) == (1, 0)
     assert desk.field("PWR.CPU2CR.CSSF") == 0
+
+
+def test_wish_takes_effect_while_the_cores_are_stopped(run) -> None:
+    desk = run(
+        us=500, cm7=DEEP_SLEEP.replace("{ SCS", "{ PWR_CPUCR |= PWR_CPUCR_RUN_D3_Msk; SCS"), cm4=DEEP_SLEEP
+    )
+    assert desk.mcu.domain_state("D3") == "run"
+    desk.write("PWR.CPUCR", 0, Master.AP1)
+    assert desk.mcu.domain_state("D3") == "stop"
 
 
 @pytest.mark.parametrize(("core", "flag", "wish"), [("cm7", "SBF_D1", 1), ("cm4", "SBF_D2", 2)])

@@ -133,18 +133,32 @@ def test_kernel_clock_of_usart3(desk, selection: int, hz: int) -> None:
     assert desk.mcu.usart_clock_hz("USART3") == hz
 
 
+def test_slow_clocks(desk) -> None:
+    assert (desk.mcu.clock_hz("lse"), desk.mcu.clock_hz("lsi")) == (32_768, 32_000)
+
+
 def test_clock_that_is_not_there(desk) -> None:
     with pytest.raises(KeyError):
         desk.mcu.clock_hz("pclk5")
 
 
 @pytest.mark.parametrize(
-    ("register", "value", "cm7_mhz", "cm4_mhz"),
-    [("D1CFGR", 0x0, 64, 64), ("D1CFGR", 0x8, 64, 32), ("D1CFGR", 0x900, 16, 16), ("D1CFGR", 0x80B, 32, 2)],
+    ("writes", "cm7_mhz", "cm4_mhz"),
+    [
+        ({}, 64, 64),
+        ({"D1CFGR": 0x8}, 64, 32),
+        ({"D1CFGR": 0x900}, 16, 16),
+        ({"D1CFGR": 0x80B}, 32, 2),
+        ({"CR": 0x9}, 32, 32),
+        ({"CR": 0x81, "CFGR": 1}, 4, 4),
+    ],
+    ids=str,
 )
-def test_cores_run_at_the_frequency_of_the_clock_tree(run, register, value, cm7_mhz, cm4_mhz) -> None:
+def test_cores_run_at_the_frequency_of_the_clock_tree(run, writes, cm7_mhz, cm4_mhz) -> None:
     desk = run(us=100, cm7="void program(void) {}", cm4="void program(void) {}")
-    desk.write(f"RCC.{register}", value)
+    for register, value in writes.items():
+        desk.write(f"RCC.{register}", value)
+        desk.run(10)
     before = {name: core.cycles for name, core in desk.mcu.cores.items()}
     desk.run(1_000)
     cycles = {name: core.cycles - before[name] for name, core in desk.mcu.cores.items()}
@@ -209,8 +223,9 @@ def test_pll_locks_when_its_source_runs(desk) -> None:
     desk.set("RCC.CR", HSEON=1)
     desk.run(40)
     assert (desk.field("RCC.CR.HSERDY"), desk.field("RCC.CR.PLL1RDY")) == (1, 0)
-    desk.run(40)
-    assert desk.field("RCC.CR.PLL1RDY") == 1
+    desk.run(1_000)
+    # What has not been switched on stays off.
+    assert [desk.field(f"RCC.CR.{name}RDY") for name in ("PLL1", "PLL2", "PLL3", "CSI")] == [1, 0, 0, 0]
 
 
 def test_pll_without_source_never_locks(desk) -> None:
@@ -373,8 +388,17 @@ def test_reset_of_one_peripheral(desk, register: str, bit: str, enable: tuple[st
     desk.write(victim, 0x11)
     assert desk.read(victim) == 0x11
     desk.set(f"RCC.{register}", **{bit: 1})
+    assert desk.field(f"RCC.{register}.{bit}") == 1
     desk.set(f"RCC.{register}", **{bit: 0})
     assert desk.read(victim) == before
+
+
+def test_reset_of_a_peripheral_leaves_its_neighbours_alone(desk) -> None:
+    desk.set("RCC_C1.AHB4ENR", GPIOBEN=1, GPIOCEN=1)
+    desk.write("GPIOB.ODR", 1)
+    desk.write("GPIOC.ODR", 1)
+    desk.set("RCC.AHB4RSTR", GPIOBRST=1)
+    assert (desk.read("GPIOB.ODR"), desk.read("GPIOC.ODR")) == (0, 1)
 
 
 # -- reset flags -------------------------------------------------------------------------------------------

@@ -101,8 +101,6 @@ class Rcc(Peripheral):
 
     def enabled_by(self, core: str, peripheral: str, *, asleep: bool) -> bool:
         """Return whether a core clocks a peripheral: its enable bit, in CSleep its low-power bit too."""
-        if peripheral not in self._enables:
-            return True
         offset, mask, low_power = self._enables[peripheral]
         values = self.banks[core]._values
         if not values[offset] & mask:
