@@ -280,6 +280,59 @@ static void special_registers(void) {
     EXPECT(core->r[2], 0xF80F0000); /* EPSR and, unprivileged, IPSR are zero */
 }
 
+static void frames_with_floats_are_aligned(void) {
+    for (uint32_t floats = 0; floats < 2; floats++) {
+        prepare(H7_CORTEX_M4);
+        uint32_t vector = (CODE + 0x200) | 1;
+        memcpy(code + 4 * (H7_FIRST_IRQ + 1), &vector, 4);
+        core->scb.ccr &= ~(uint32_t)H7_CCR_STKALIGN;
+        core->control = floats ? H7_CONTROL_FPCA : 0;
+        h7_fp_ready_changed(core);
+        core->r[13] = STACK - 4;
+        h7_core_write_debug(core, 0xE000E100, 2); /* ISER */
+        h7_core_pulse_irq(core, 1);
+        h7_core_run(core, 1);
+        EXPECT(core->ipsr, H7_FIRST_IRQ + 1);
+        EXPECT(core->r[13], floats ? STACK - 8 - 0x68 : STACK - 4 - 0x20);
+        EXPECT(word(core->r[13] - RAM + 28) >> 9 & 1, floats);
+    }
+}
+
+/* Does a load at this address fault, for the unprivileged? */
+static bool load_faults(uint32_t address) {
+    core->scb.cfsr = 0;
+    core->r[0] = address;
+    core->r[15] = CODE + 0x100;
+    core->ipsr = 0;
+    core->control = H7_CONTROL_NPRIV;
+    h7_mode_changed(core);
+    h7_core_run(core, 1);
+    bool faulted = core->scb.cfsr == (H7_DACCVIOL | H7_MMARVALID);
+    EXPECT(!faulted || core->scb.mmfar == address, 1);
+    h7_core_reset(core, CODE, false);
+    return faulted;
+}
+
+static void small_mpu_regions(void) {
+    static const uint16_t load = 0x7801; /* LDRB R1, [R0] */
+    for (uint32_t offset = 0; offset < 0x140; offset += 0x10) {
+        prepare(H7_CORTEX_M7);
+        memcpy(code + 0x100, &load, sizeof load);
+        h7_core_write_debug(core, 0xE000ED9C, CODE | 0x10);
+        h7_core_write_debug(core, 0xE000EDA0, 0x06000013); /* 1 KB, read only */
+        h7_core_write_debug(core, 0xE000ED9C, RAM | 0x11);
+        h7_core_write_debug(core, 0xE000EDA0, 0x03000013); /* 1 KB, for all */
+        h7_core_write_debug(core, 0xE000ED9C, RAM | 0x12);
+        h7_core_write_debug(core, 0xE000EDA0,
+                            0x0100A50F); /* 256 bytes, privileged, every but parts 0, 2, 5, 7 */
+        h7_core_write_debug(core, 0xE000ED9C, (RAM + 0x100) | 0x13);
+        h7_core_write_debug(core, 0xE000EDA0, 0x01000009); /* 32 bytes, privileged */
+        h7_core_write_debug(core, 0xE000ED94, 5);
+        bool in_part = offset < 0x100 && !(0xA5 >> (offset >> 5) & 1);
+        EXPECT(load_faults(RAM + offset), in_part || (offset >= 0x100 && offset < 0x120));
+    }
+}
+
 /* ---- what else Unicorn cannot show: code that changes, with and without a second core ----------------------- */
 
 static const uint16_t adds_1[] = {0x3001 /* ADDS R0, #1 */, 0xE7FD /* B .-2 */};
@@ -343,6 +396,63 @@ static void code_is_changed_by_another_master(void) {
     h7_core_free(one);
 }
 
+/* ---- busy-wait loops: the same with and without skipping turns --------------------------------------------- */
+
+static uint32_t events;
+static void count_event(void *context, struct h7_core *c) { (void)context, (void)c, events++; }
+
+/* Where a core is after many cycles of a loop at its R15. */
+static void loop_ends(const uint16_t loop[8], bool jumps, struct h7_core **result, uint8_t memory[RAM_SIZE]) {
+    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, count_event, nothing};
+    struct h7_core *one = *result = h7_core_new(H7_CORTEX_M7, &host);
+    prepare(H7_CORTEX_M7);
+    memcpy(code + 0x100, loop, 8 * sizeof *loop);
+    memset(memory, 0, RAM_SIZE);
+    h7_core_map(one, CODE, CODE_SIZE, code, false);
+    h7_core_map(one, RAM, RAM_SIZE, memory, true);
+    h7_core_reset(one, CODE, true);
+    h7_core_set_jumps(one, jumps);
+    events = 0;
+    one->event = true;
+    one->r[0] = RAM;
+    for (uint32_t run = 0; run < 7; run++) {
+        h7_core_run(one, 20011);
+    }
+}
+
+static void busy_wait_loops(void) {
+    static const uint16_t loops[][8] = {
+        {0xE7FE /* B . */},
+        {0x6801 /* LDR R1, [R0] */, 0x2900 /* CMP R1, #0 */, 0xD0FC /* BEQ .-4 */},
+        {0xBF20 /* WFE */, 0xE7FD},
+        {0xBF40 /* SEV */, 0xE7FD},
+        {0xBF40, 0xBF20, 0xE7FC},
+        {0x6801, 0x3101 /* ADDS R1, #1 */, 0x6001 /* STR R1, [R0] */, 0x2100 /* MOVS R1, #0 */, 0xE7FA},
+        {0x6801, 0x43C9 /* MVNS R1, R1 */, 0x6001, 0x2100, 0xE7FA /* every second turn alike */},
+        {0x7801 /* LDRB */, 0x3101, 0x7001 /* STRB */, 0x2100, 0xE7FA /* every 256th */},
+        {0x3101 /* ADDS R1, #1 */, 0xE7FD},
+        {0xE850, 0x1F00 /* LDREX */, 0xE840, 0x1200 /* STREX R2 */, 0xE7FA},
+        {0xF3BF, 0x8F2F /* CLREX */, 0xE7FC},
+        {0xB402 /* PUSH {R1} */, 0xBC02 /* POP {R1} */, 0xE7FC},
+    };
+    static uint8_t memory[2][RAM_SIZE];
+    for (size_t index = 0; index < sizeof loops / sizeof loops[0]; index++) {
+        struct h7_core *with, *without;
+        loop_ends(loops[index], false, &without, memory[0]);
+        uint32_t sent = events;
+        loop_ends(loops[index], true, &with, memory[1]);
+        EXPECT(events, sent);
+        EXPECT(h7_cycles(with), h7_cycles(without));
+        EXPECT(h7_xpsr(with), h7_xpsr(without));
+        EXPECT(with->sleep, without->sleep);
+        EXPECT(with->event, without->event);
+        EXPECT(memcmp(with->r, without->r, sizeof with->r), 0);
+        EXPECT(memcmp(memory[0], memory[1], RAM_SIZE), 0);
+        h7_core_free(with);
+        h7_core_free(without);
+    }
+}
+
 /* ---- */
 
 static const struct {
@@ -363,9 +473,12 @@ static const struct {
     TEST(faults_inside_it_blocks),
     TEST(skipped_instructions_take_time),
     TEST(special_registers),
+    TEST(frames_with_floats_are_aligned),
+    TEST(small_mpu_regions),
     TEST(code_changes_itself),
     TEST(code_is_changed_by_the_other_core),
     TEST(code_is_changed_by_another_master),
+    TEST(busy_wait_loops),
 };
 enum { TESTS = sizeof tests / sizeof tests[0] };
 

@@ -34,7 +34,7 @@ PLACES = {
     "DBGMCU": (0x5C00_1000, ALL),
 }
 HOLES = {
-    "behind ITCM": 0x0011_0000,
+    "behind ITCM and the CM4's boot memory": 0x0010_0000,
     "before flash": 0x07FF_FFFC,
     "behind flash": 0x0820_0000,
     "behind SRAM3's alias": 0x1004_8000,
@@ -118,6 +118,8 @@ def test_blocks_of_plain_memory(desk) -> None:
     assert desk.mcu.write_block(0x3000_0010, b"dual-core", Master.AP3)
     assert desk.mcu.read_block(0x1000_0010, 9, Master.AP0) == b"dual-core"
     assert desk.mcu.read_block(0x3000_0010, 9, Master.AP1) is None
+    assert desk.mcu.write_block(0x3801_0000 - 8, b"the last", Master.AP1)
+    assert desk.mcu.read_block(0x3801_0000 - 8, 8, Master.AP1) == b"the last"
     assert desk.mcu.read_block(0x3801_0000 - 4, 8, Master.AP1) is None
     assert not desk.mcu.write_block(0x3801_0000 - 4, bytes(8), Master.AP1)
     assert not desk.mcu.write_block(0x0800_0000, bytes(4), Master.AP0)
@@ -310,7 +312,9 @@ def test_unlisted_peripheral_stores_bytes_until_a_reset(desk) -> None:
     desk.mcu.write(timer4_arr, 4, 0x0102_0304, Master.CM7)
     desk.mcu.write(timer4_arr + 1, 1, 0xFF, Master.CM7)
     assert desk.mcu.read(timer4_arr, 4, Master.CM4) == 0x0102_FF04
-    assert desk.mcu.unmodelled[("TIM4", "+0x02C", "cm7", "write")] == 2
+    desk.mcu.read(timer4_arr, 2, Master.CM7)
+    counted = {access: desk.mcu.unmodelled["TIM4", "+0x02C", "cm7", access] for access in ("read", "write")}
+    assert counted == {"read": 1, "write": 2}
     desk.mcu.system_reset()
     desk.run(100)
     desk.set("RCC_C1.APB1LENR", TIM4EN=1)

@@ -94,7 +94,8 @@ static uint64_t observe(struct h7_core *core, uint64_t end, void (*execute)(stru
     start_observing(core, &registers);
     while (core->run_end - first < STEPS && core->run_end < end) {
         execute(core, 1);
-        if (core->returning || busy->effect || core->nvic.attention || core->lockup || core->debug.halted) {
+        if (core->returning || busy->effect || core->nvic.attention || core->lockup || core->debug.halted ||
+            h7_debug_stepping(core)) {
             break;
         }
         if (core->r[15] == place && same(&registers, core) && memory_unchanged(busy)) {
