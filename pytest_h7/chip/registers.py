@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -76,14 +76,32 @@ def _number(text: str) -> int:
     return int(text, 16)
 
 
-def _fields(text: str) -> dict[str, Field]:
-    """Parse ``NAME:LSB`` or ``NAME:LSB+WIDTH`` entries separated by blanks."""
-    fields = {}
-    for entry in text.split():
-        name, position = entry.split(":")
-        lsb, _, width = position.partition("+")
-        fields[name] = Field(name, int(lsb), int(width or 1))
-    return fields
+class _Fields(Mapping[str, Field]):
+    """Fields by name, out of ``NAME:LSB`` or ``NAME:LSB+WIDTH`` entries separated by blanks.
+
+    They are parsed when one is first asked for: the chip has thousands, and a run looks at few.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _parsed(self) -> dict[str, Field]:
+        fields = {}
+        for entry in self._text.split():
+            name, position = entry.split(":")
+            lsb, _, width = position.partition("+")
+            fields[name] = Field(name, int(lsb), int(width or 1))
+        return fields
+
+    def __getitem__(self, name: str) -> Field:
+        return self._parsed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsed)
+
+    def __len__(self) -> int:
+        return len(self._parsed)
 
 
 @cache
@@ -94,9 +112,9 @@ def _data() -> dict[str, Any]:
 
 
 @cache
-def _layout(name: str) -> dict[str, tuple[int, int, Access, dict[str, Field]]]:
+def _layout(name: str) -> dict[str, tuple[int, int, Access, Mapping[str, Field]]]:
     return {
-        register: (_number(offset), _number(reset), Access(access), _fields(fields))
+        register: (_number(offset), _number(reset), Access(access), _Fields(fields))
         for register, (offset, reset, access, fields) in _data()["layouts"][name].items()
     }
 

@@ -14,11 +14,11 @@ from pytest_h7.chip.memory import (
     memory_at,
     peripheral_domain,
 )
-from pytest_h7.chip.registers import peripheral_names
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.cpu import Core, Sleep
 from pytest_h7.twin.interconnect import BootAlias, Interconnect
 from pytest_h7.twin.memories import Memories
+from pytest_h7.twin.peripherals.catalogue import create_models
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
 from pytest_h7.twin.peripherals.exti import Exti
 from pytest_h7.twin.peripherals.flash import Flash
@@ -100,9 +100,8 @@ class Mcu:
         self.dbgmcu = self._add(Dbgmcu(self))
         self.gpio = {port: self._add(Gpio(self, port, self.pins)) for port in "ABCDEFGHIJK"}
         self.usart3 = self._add(Usart(self, "USART3", irq=39))
-        for name in peripheral_names():
-            if name not in self.peripherals and not name.startswith("RCC_"):
-                self._add(Peripheral(self, name))
+        for model in create_models(self):
+            self._add(model)
         self.interconnect = Interconnect(self, list(self.peripherals.values()))
 
     def _add(self, model: ModelT) -> ModelT:

@@ -306,16 +306,16 @@ def test_peripheral_that_is_not_modelled_stores_and_is_counted(run) -> None:
     assert not [key for key in counted if key[0] in ("RCC", "RCC_C1", "PWR", "FLASH")]
 
 
-def test_unlisted_peripheral_stores_bytes_until_a_reset(desk) -> None:
-    desk.set("RCC_C1.APB1LENR", TIM4EN=1)
-    timer4_arr = 0x4000_082C
-    desk.mcu.write(timer4_arr, 4, 0x0102_0304, Master.CM7)
-    desk.mcu.write(timer4_arr + 1, 1, 0xFF, Master.CM7)
-    assert desk.mcu.read(timer4_arr, 4, Master.CM4) == 0x0102_FF04
-    desk.mcu.read(timer4_arr, 2, Master.CM7)
-    counted = {access: desk.mcu.unmodelled["TIM4", "+0x02C", "cm7", access] for access in ("read", "write")}
+def test_peripheral_without_a_model_stores_bytes_until_a_reset(desk) -> None:
+    desk.set("RCC_C1.AHB2ENR", DCMIEN=1)
+    size = 0x4802_0024
+    desk.mcu.write(size, 4, 0x0102_0304, Master.CM7)
+    desk.mcu.write(size + 1, 1, 0xFF, Master.CM7)
+    assert desk.mcu.read(size, 4, Master.CM4) == 0x0102_FF04
+    desk.mcu.read(size, 2, Master.CM7)
+    counted = {access: desk.mcu.unmodelled["DCMI", "CWSIZE", "cm7", access] for access in ("read", "write")}
     assert counted == {"read": 1, "write": 2}
     desk.mcu.system_reset()
     desk.run(100)
-    desk.set("RCC_C1.APB1LENR", TIM4EN=1)
-    assert desk.mcu.read(timer4_arr, 4, Master.CM7) == 0
+    desk.set("RCC_C1.AHB2ENR", DCMIEN=1)
+    assert desk.mcu.read(size, 4, Master.CM7) == 0

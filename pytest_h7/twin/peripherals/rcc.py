@@ -51,6 +51,27 @@ _ALLOCATIONS = {
 _ALLOCATED_ONLY = "FLASH"
 """FLASHEN gives CPU2 a part in D1; the registers of FLASH have their clock always (RM0399 9.5.9)."""
 
+_SHARED_ENABLES = {
+    "ADC12": ("ADC1", "ADC2", "ADC12_COMMON"),
+    "ADC3": ("ADC3_COMMON",),
+    "BDMA": ("DMAMUX2",),
+    "DAC12": ("DAC1",),
+    "DMA1": ("DMAMUX1",),
+    "DMA2": ("DMAMUX1",),
+    "ETH1MAC": ("ETH",),
+    "FDCAN": ("FDCAN1", "FDCAN2", "FDCAN_CCU"),
+    "HRTIM": ("HRTIM1", "HRTIM1_COMMON", *(f"HRTIM1_TIM{timer}" for timer in "ABCDE")),
+    "JPGDEC": ("JPEG",),
+    "QSPI": ("QUADSPI", "DLYB_QUADSPI"),
+    "SDMMC1": ("DLYB_SDMMC1",),
+    "SDMMC2": ("DLYB_SDMMC2",),
+    "SWPMI": ("SWPMI1",),
+    "USB1OTGHS": ("USB1_OTG_HS",),
+    "USB2OTGFS": ("USB2_OTG_FS",),
+    "VREF": ("VREFBUF",),
+}
+"""Peripherals that a bit of another name enables and resets (RM0399 9.7.38 to 9.7.47, 9.7.24 to 9.7.33)."""
+
 
 def _prescaler(code: int, bits: int) -> int:
     """Divider of a prescaler field: HPRE and D1CPRE skip 32 (RM0399 9.7.7), the APB ones do not reach it."""
@@ -97,6 +118,11 @@ class Rcc(Peripheral):
                     field.mask,
                     low_power.offset if has_low_power_bit else None,
                 )
+        for enable, peripherals in _SHARED_ENABLES.items():
+            for peripheral in peripherals:
+                offset, mask, low_power_offset = bits[enable]
+                others = bits.get(peripheral, (offset, 0, None))[1]
+                bits[peripheral] = offset, mask | others, low_power_offset
         return bits
 
     def enabled_by(self, core: str, peripheral: str, *, asleep: bool) -> bool:
@@ -348,9 +374,11 @@ class Rcc(Peripheral):
         started = value & ~self[register]
         self[register] = value
         for field in fields:
-            model = self.mcu.peripherals.get(field.name.removesuffix("RST"))
-            if started & field.mask and model is not None:
-                model.reset()
+            if started & field.mask:
+                name = field.name.removesuffix("RST")
+                for peripheral in (name, *_SHARED_ENABLES.get(name, ())):
+                    if peripheral in self.mcu.peripherals:
+                        self.mcu.peripherals[peripheral].reset()
 
     def record_reset(self, *flags: str) -> None:
         """Set reset flags in both cores' copies of RSR; they add up until firmware removes them."""
