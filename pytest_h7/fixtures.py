@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
+from pytest_h7.bench.settings import FlashPolicy
 from pytest_h7.errors import TargetAccessError
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
@@ -110,14 +111,24 @@ def h7_console(h7_board: Board) -> Console:
 @pytest.fixture
 def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: ImagePair) -> ImagePair:
     """The images, proven to be in flash (programmed where it differs, read back); board reset and running."""
-    h7_board.flash(h7_images, request.config.stash[session_key].settings.flash)
+    policy = request.config.stash[session_key].settings.flash
     bench = h7_board.bench
-    with uninterrupted():
-        # In reset the firmware is silent, so that the console begins with its first words.
-        bench.connection.hold_in_reset()
-        bench.clock.sleep(_CONSOLE_LATENCY)
-        bench.listen()
-        h7_board.reset()
+
+    def flash_and_reset() -> None:
+        h7_board.flash(h7_images, policy)
+        with uninterrupted():
+            # In reset the firmware is silent, so that the console begins with its first words.
+            bench.connection.hold_in_reset()
+            bench.clock.sleep(_CONSOLE_LATENCY)
+            bench.listen()
+            h7_board.reset()
+
+    h7_board.images = h7_images
+    if policy is FlashPolicy.ALWAYS:
+        flash_and_reset()
+    else:
+        name = ("flashed", h7_images.cm7.sha256, h7_images.cm4.sha256, policy)
+        bench.checkpoints.reach(name, flash_and_reset, anew=True)
     return h7_images
 
 

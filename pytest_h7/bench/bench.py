@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
 from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.console import Console, find_console
 from pytest_h7.bench.interruption import uninterrupted
@@ -34,6 +35,7 @@ class Bench:
         clock: Board time.
         power: The power switch, None where the bench has none: an on-board ST-LINK shares the board's supply.
         stimulus: What moves pins.
+        checkpoints: What brings the board into states that many tests begin with.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,6 +54,9 @@ class Bench:
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
         self.connection, self.probe = open_connection(driver, settings)
+        self.checkpoints: Checkpoints = (
+            TwinCheckpoints(board, self) if board is not None else RealCheckpoints()
+        )
         try:
             self.stimulus = self._choose_stimulus(board)
         except BaseException:
@@ -106,6 +111,11 @@ class Bench:
         if self._console is None:
             self._console = Console(self._console_port(), self.clock)
             self._silence = None
+        return self._console
+
+    @property
+    def opened_console(self) -> Console | None:
+        """The serial console if it is open."""
         return self._console
 
     def listen(self) -> None:

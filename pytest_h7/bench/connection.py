@@ -75,24 +75,41 @@ def _remove_breakpoints(core: Any) -> None:
     core.bp_manager.flush()
 
 
+class TransferCounter:
+    """How many commands a probe has got over USB."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def counted(self, transfer: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function that transfers a command, counting."""
+
+        def count_and_transfer(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            return transfer(*args, **kwargs)
+
+        return count_and_transfer
+
+
 class Connection:
     """Accesses to the chip through an open pyOCD session.
 
     Attributes:
         session: The pyOCD session.
         target: Its target, which knows the chip.
+        counter: What counts the commands sent over USB.
     """
 
-    def __init__(self, session: Session, transfers: Callable[[], int]) -> None:
+    def __init__(self, session: Session, counter: TransferCounter) -> None:
         self.session = session
         self.target: STM32H755 = session.target
-        self._transfers = transfers
+        self.counter = counter
         self._abandoned: set[int] = set()
 
     @property
     def transfers(self) -> int:
         """Commands sent over USB so far."""
-        return self._transfers()
+        return self.counter.count
 
     def _port(self, apsel: int) -> Any:
         port = self.target.access_port(apsel)
@@ -150,6 +167,18 @@ class Connection:
         """Connect again after the chip was without power."""
         with translated_errors("connect after the power cycle"):
             self.target.reconnect()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is left in the debug logic that the next test must not meet."""
+        return not (
+            self._abandoned
+            or self.target.has_left_armed
+            or any(
+                core.bp_manager.get_breakpoints() or (core.dwt is not None and core.dwt.get_watchpoints())
+                for core in self.target.cores.values()
+            )
+        )
 
     def forget_breakpoints(self, apsel: int) -> None:
         """Drop the breakpoints of a core that cannot be reached; they are removed when it is back."""

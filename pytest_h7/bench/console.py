@@ -18,6 +18,9 @@ BAUD_RATE = 115_200
 _POLL = 0.002
 _LINES_IN_MESSAGE = 8
 
+ConsoleState = tuple[str, int, tuple[bytes, int]]
+"""Received text, how far it is matched, and half a character."""
+
 
 class Console:
     """What the firmware says over USART3, and what is said to it.
@@ -113,6 +116,15 @@ class Console:
         self._receive()
         self._log = ""
         self._position = 0
+
+    def save(self) -> ConsoleState:
+        """Return what has been received and matched so far, for `restore`."""
+        return self._log, self._position, self._decoder.getstate()
+
+    def restore(self, state: ConsoleState) -> None:
+        """Go back to what had been received and matched at `save`."""
+        self._log, self._position, decoder = state
+        self._decoder.setstate(decoder)
 
     def close(self) -> None:
         """Close the port."""

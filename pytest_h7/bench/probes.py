@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_h7.bench.connection import Connection, translated_errors
+from pytest_h7.bench.connection import Connection, TransferCounter, translated_errors
 from pytest_h7.bench.settings import twin_name
 from pytest_h7.errors import H7Error, InfrastructureError, ProbeNotFound
 
@@ -27,9 +27,9 @@ _NRST_PULSE = 0.01
 class Probe:
     """The debug probe, as a test sees it."""
 
-    def __init__(self, driver: Any, transfers: Callable[[], int]) -> None:
+    def __init__(self, driver: Any, counter: TransferCounter) -> None:
         self.driver = driver
-        self._transfers = transfers
+        self._counter = counter
 
     def __repr__(self) -> str:
         return f"<Probe {self.product} {self.serial}>"
@@ -81,7 +81,7 @@ class Probe:
     @property
     def transfers(self) -> int:
         """Commands sent over USB so far: what costs time on a real bench."""
-        return self._transfers()
+        return self._counter.count
 
 
 def board_behind(driver: Any) -> VirtualBoard | None:
@@ -232,26 +232,14 @@ def _usb_close(driver: Any) -> Callable[[], None]:
     return close
 
 
-def _count_transfers(driver: Any) -> Callable[[], int]:
+def _count_transfers(driver: Any) -> TransferCounter:
     """Count the commands that go over USB, on an ST-LINK; another probe counts as zero."""
     device = getattr(getattr(driver, "_link", None), "_device", None)
     if device is None:
-        return lambda: 0
-    counter = getattr(device, "h7_transfer_counter", None)
+        return TransferCounter()
+    counter: TransferCounter | None = getattr(device, "h7_transfer_counter", None)
     if counter is None:
-        counter = _TransferCounter(device.transfer)
-        device.transfer = counter
+        counter = TransferCounter()
+        device.transfer = counter.counted(device.transfer)
         device.h7_transfer_counter = counter
-    return lambda: counter.count
-
-
-class _TransferCounter:
-    """Stands in front of the USB interface's transfer function."""
-
-    def __init__(self, transfer: Callable[..., Any]) -> None:
-        self._transfer = transfer
-        self.count = 0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.count += 1
-        return self._transfer(*args, **kwargs)
+    return counter

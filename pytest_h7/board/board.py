@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -229,6 +229,19 @@ class Board:
         if not images:
             return FlashResult((), 0)
         return program(self._connection, images)
+
+    def reach(self, name: Hashable, steps: Callable[[], None]) -> None:
+        """Bring the board into a state that several tests begin with, from where `h7_flashed` has left it.
+
+        On a real board `steps` are taken each time. On the virtual one they are taken once, and later the state
+        they have led to is put back, which differs in nothing but the wall clock. ``h7_board.reach("started",
+        lambda: wait_until_started(h7_board))`` in a fixture saves all tests that use it the start of the firmware.
+
+        Args:
+            name: What these steps are called; one name always stands for the same steps.
+            steps: What is done to the board, and to nothing else.
+        """
+        self.bench.checkpoints.reach(name, steps)
 
     # -- order between tests ------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
-from pytest_h7.board.faults import Fault, decode_fault
+from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.errors import CoreUnreachable, H7Error, ImageError, TargetAccessError, WaitTimeout
@@ -24,6 +24,8 @@ _SCS = private_peripheral("cm7", "SCS").registers
 _CPUID = _SCS["CPUID"].address
 _DHCSR = _SCS["DHCSR"]
 _CFSR, _BFAR = _SCS["CFSR"].address, _SCS["BFAR"].address
+_ABFSR = 0xE000_EFA8
+"""Of the Cortex-M7 alone (Arm DDI0489F section 3.3)."""
 _DWT_PCSR = private_peripheral("cm7", "DWT").registers["PCSR"].address
 _NO_SAMPLE = 0xFFFF_FFFF
 _PART_NAMES = {0xC27: "Cortex-M7", 0xC24: "Cortex-M4"}
@@ -472,7 +474,9 @@ class Core:
         doing = "read its fault status"
         with self._access(doing):
             words = self._connection.read_words(self._port.apsel, _CFSR, (_BFAR - _CFSR) // 4 + 1)
+            has_abfsr = self.name == "cm7" and is_imprecise(words[0])
+            abfsr = self._connection.read_words(self._port.apsel, _ABFSR, 1)[0] if has_abfsr else 0
         if not any(words):
             self._require_reachable(doing)
         cfsr, hfsr, _dfsr, mmfar, bfar = words
-        return decode_fault(cfsr, hfsr, mmfar, bfar)
+        return decode_fault(cfsr, hfsr, mmfar, bfar, abfsr)

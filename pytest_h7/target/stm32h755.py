@@ -21,7 +21,7 @@ from pytest_h7.target.memory_map import memory_map
 from pytest_h7.target.topology import FixedTopology, abort_stuck_accesses, create_access_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from pyocd.core.session import Session
     from pyocd.utility.sequencer import CallSequence
@@ -164,6 +164,20 @@ class STM32H755(CoreSightTarget):
                 core, demcr = found
                 core.write32(CortexM.DEMCR, demcr & ~CortexM.DEMCR_VC_CORERESET)
                 self._left_armed.discard(apsel)
+
+    @property
+    def has_left_armed(self) -> bool:
+        """Whether a core is still to be relieved of a reset catch that nobody waits for."""
+        return bool(self._left_armed)
+
+    def breakpoint_units_enabled(self) -> dict[int, bool]:
+        """Return by access port whether a core's FPB is taken to be switched on."""
+        return {core.ap.address.apsel: core.fpb.enabled for core in self.cores.values()}
+
+    def set_breakpoint_units_enabled(self, enabled: Mapping[int, bool]) -> None:
+        """Take each core's FPB to be as `breakpoint_units_enabled` said, off where it said nothing."""
+        for core in self.cores.values():
+            core.fpb.enabled = enabled.get(core.ap.address.apsel, False)
 
     def _wait_for_halt(self, port: MEM_AP) -> bool:
         waited = 0.0

@@ -12,11 +12,12 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_h7.chip.memory import FLASH_BANKS, Memory
 from pytest_h7.twin.access_port import ClosedPolicy
-from pytest_h7.twin.mcu import Mcu
+from pytest_h7.twin.mcu import Mcu, McuState
 from pytest_h7.twin.peripherals.usart import rates_match
 from pytest_h7.twin.pins import Pull
 from pytest_h7.twin.stlink import VirtualStlink
@@ -80,6 +81,15 @@ class VirtualComPort:
         self._received.clear()
 
 
+@dataclass(frozen=True)
+class BoardSnapshot:
+    """The state of a virtual board at one moment, which only this board can take back."""
+
+    state: McuState
+    time: int
+    """When it was taken, in picoseconds of the chip's time."""
+
+
 class VirtualBoard:
     """A virtual board, powered and running.
 
@@ -99,6 +109,7 @@ class VirtualBoard:
             self._store.load(self.mcu)
         self.stlink = VirtualStlink(self.mcu, self.serial)
         self.vcp = VirtualComPort(self.mcu)
+        self._time_before = 0
         self.mcu.power_on()
 
     def set_closed_policy(self, policy: str) -> None:
@@ -106,8 +117,23 @@ class VirtualBoard:
         self.stlink.debug_port.closed_policy = ClosedPolicy(policy)
 
     def time(self) -> float:
-        """Return board time in seconds."""
-        return self.mcu.now / PS_PER_S
+        """Return board time in seconds; it never goes back, not by `restore` either."""
+        return (self.mcu.now + self._time_before) / PS_PER_S
+
+    def take_snapshot(self) -> BoardSnapshot:
+        """Return the state of everything but the probe and its end of the debug port, for `restore`."""
+        return BoardSnapshot(self.mcu.save(self.vcp), self.mcu.now)
+
+    def restore(self, snapshot: BoardSnapshot, after: float = 0.0) -> None:
+        """Put back the state of a snapshot; from here on the board does what it did from there, to the cycle.
+
+        Args:
+            snapshot: One of this board.
+            after: Seconds by which board time goes on for it.
+        """
+        now = self.mcu.now + self._time_before + round(after * PS_PER_S)
+        self.mcu.restore(snapshot.state)
+        self._time_before = now - snapshot.time
 
     def sleep(self, seconds: float) -> None:
         """Let board time pass."""

@@ -14,17 +14,29 @@ class Master(enum.Enum):
     AP1 = "ap1"
     AP2 = "ap2"
     AP3 = "ap3"
+    DMA1 = "dma1"
+    DMA2 = "dma2"
+    BDMA = "bdma"
+    MDMA = "mdma"
 
     core: str | None
-    """``"cm7"`` or ``"cm4"``: whose bank of a core-banked register is meant; None for AP1 and AP2."""
+    """``"cm7"`` or ``"cm4"``: whose bank of a core-banked register is meant; None for AP1, AP2 and the DMAs."""
+
+    reach: str
+    """Flag of `pytest_h7.chip.memory.Memory` that says which memories it reaches: those of the DMAs in D1 and D2
+    are the same as the CM7's and the CM4's, those of BDMA the same as AP1's (RM0399 table 2)."""
 
     is_core: bool
     """Whether a core itself accesses, not the debugger."""
 
 
-for _master, _core in zip(Master, ("cm7", "cm4", "cm7", None, None, "cm4"), strict=True):
-    _master.core = _core
+_CORE = {Master.CM7: "cm7", Master.AP0: "cm7", Master.CM4: "cm4", Master.AP3: "cm4"}
+_REACH = {Master.DMA1: "cm4", Master.DMA2: "cm4", Master.MDMA: "cm7"}
+
+for _master in Master:
+    _master.core = _CORE.get(_master)
     _master.is_core = _master in (Master.CM7, Master.CM4)
+    _master.reach = _REACH.get(_master, _master.core or "ap1")
 
 
 class BusFault(Exception):

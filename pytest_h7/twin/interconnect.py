@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, Memory
-from pytest_h7.chip.registers import unlisted_peripherals
 from pytest_h7.twin.bus import BusFault, Master
 
 if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
-    from pytest_h7.twin.peripherals.peripheral import Peripheral
+    from pytest_h7.twin.peripherals.peripheral import Peripheral, Reader, Writer
+
+Way = tuple["Reader", "Writer", Master]
+"""What an access of a master comes down to: ``reader(master)``, ``writer(value, master)``."""
 
 _GRANULE_BITS = 7
 _PAGE = 0x400
 _GPV = range(0x5100_0000, 0x5110_0000)
+_D3_START = 0x5800_0000
+_D3_ONLY = (Master.AP1, Master.BDMA)
+_PERIPHERALS = range(0x4000_0000, 0x6000_0000)
 _SYSTEM_DEBUG = range(0x5C00_0000, 0x5C02_0000)
 _FORMATS = {1: "<B", 2: "<H", 4: "<I"}
 
@@ -38,47 +43,17 @@ class BootAlias:
         return self.memory.size - self.offset
 
 
-class UnlistedPeripheral:
-    """A peripheral of which only the name is known here: words that keep what is written, all counted."""
-
-    def __init__(self, mcu: Mcu, name: str, base: int) -> None:
-        self.mcu = mcu
-        self.name = name
-        self.base = base
-        self._bytes: dict[int, int] = {}
-
-    def read(self, offset: int, size: int, master: Master) -> int:
-        """Return what was written, zero before."""
-        self._count(offset, master, write=False)
-        return sum(self._bytes.get(offset + index, 0) << 8 * index for index in range(size))
-
-    def write(self, offset: int, size: int, value: int, master: Master) -> None:
-        """Keep the value."""
-        self._count(offset, master, write=True)
-        for index in range(size):
-            self._bytes[offset + index] = value >> 8 * index & 0xFF
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self._bytes.clear()
-
-    def _count(self, offset: int, master: Master, *, write: bool) -> None:
-        if master.is_core:
-            self.mcu.count_unmodelled(self.name, f"+0x{offset & ~3:03X}", master, write=write)
-
-
 class Interconnect:
     """Routes every access that does not go straight from a core to a memory."""
 
+    unsaved = frozenset({"_routes", "_spans"})
+
     def __init__(self, mcu: Mcu, peripherals: list[Peripheral]) -> None:
         self._mcu = mcu
-        self._routes: dict[int, Peripheral | UnlistedPeripheral] = {}
-        listed: list[Peripheral | UnlistedPeripheral] = list(peripherals)
-        self.unlisted = [UnlistedPeripheral(mcu, name, base) for name, base in unlisted_peripherals().items()]
-        listed += self.unlisted
-        bases = sorted(peripheral.base for peripheral in listed)
+        self._routes: dict[int, Peripheral] = {}
+        bases = sorted(peripheral.base for peripheral in peripherals)
         following = dict(zip(bases, [*bases[1:], 1 << 32], strict=True))
-        for peripheral in listed:
+        for peripheral in peripherals:
             page_end = _GPV.stop if peripheral.base in _GPV else (peripheral.base | _PAGE - 1) + 1
             for address in range(
                 peripheral.base, min(page_end, following[peripheral.base]), 1 << _GRANULE_BITS
@@ -93,20 +68,31 @@ class Interconnect:
 
     # -- peripherals ----------------------------------------------------------------------------
 
-    def read_peripheral(self, address: int, size: int, master: Master) -> int:
-        """Read a register; raise BusFault where nothing answers."""
+    def way(self, address: int, size: int, master: Master) -> Way | None:
+        """Return what a core's access to a register comes down to until an RCC enable bank is written.
+
+        A core that executes clocks what it has enabled itself, whatever the other one does. None where more
+        decides than that.
+        """
+        if address not in _PERIPHERALS or address in _SYSTEM_DEBUG or master.core is None:
+            return None
+        peripheral = self._route(address, master)
+        rcc = self._mcu.rcc
+        if rcc.gated(peripheral.name) and not rcc.enabled_by(master.core, peripheral.name, asleep=False):
+            return None
+        found = peripheral.view(address - peripheral.base, master)
+        return (*found[0].access(found[1], size), master) if found is not None else None
+
+    def _find(self, address: int, master: Master) -> tuple[Peripheral, int] | None:
+        """Return who answers and for which offset, None if nobody does but the bus gives no error."""
+        if address in _SYSTEM_DEBUG and not self._mcu.software_reaches_apb_d:
+            return None
         peripheral = self._route(address, master)
         if not self._mcu.clocked(peripheral.name):
-            return 0
-        return peripheral.read(address - peripheral.base, size, master)
+            return None
+        return peripheral.view(address - peripheral.base, master)
 
-    def write_peripheral(self, address: int, size: int, value: int, master: Master) -> None:
-        """Write a register; raise BusFault where nothing answers."""
-        peripheral = self._route(address, master)
-        if self._mcu.clocked(peripheral.name):
-            peripheral.write(address - peripheral.base, size, value, master)
-
-    def _route(self, address: int, master: Master) -> Peripheral | UnlistedPeripheral:
+    def _route(self, address: int, master: Master) -> Peripheral:
         peripheral = self._routes.get(address >> _GRANULE_BITS)
         if peripheral is None:
             raise BusFault(address)
@@ -125,31 +111,26 @@ class Interconnect:
             return alias.memory, alias.offset + address
         for start, end, memory in self._spans:
             if start <= address < end:
-                reachable = {"cm7": memory.cm7, "cm4": memory.cm4, None: memory.ap1}[master.core]
-                return (memory, address - start) if reachable else None
+                return (memory, address - start) if getattr(memory, master.reach) else None
         return None
 
     def read(self, address: int, size: int, master: Master) -> int:
         """Read `size` bytes from a memory or a peripheral; raise BusFault where nothing answers."""
-        found = self.find_memory(address, master)
-        if found is not None:
-            memory, offset = found
-            view = self._mcu.memory(memory.name)
-            value: int = struct.unpack_from(_FORMATS[size], view, offset)[0]
-            return value
-        if address in _SYSTEM_DEBUG and not self._mcu.software_reaches_apb_d:
-            return 0
-        return self.read_peripheral(address, size, master)
+        if address in _PERIPHERALS:
+            found = self._find(address, master)
+            return found[0].read(found[1], size, master) if found is not None else 0
+        memory, offset = self._memory(address, master)
+        value: int = struct.unpack_from(_FORMATS[size], self._mcu.memory(memory.name), offset)[0]
+        return value
 
     def write(self, address: int, size: int, value: int, master: Master) -> None:
         """Write `size` bytes to a memory or a peripheral; raise BusFault where nothing answers."""
-        found = self.find_memory(address, master)
-        if found is None:
-            if address in _SYSTEM_DEBUG and not self._mcu.software_reaches_apb_d:
-                return
-            self.write_peripheral(address, size, value, master)
+        if address in _PERIPHERALS:
+            found = self._find(address, master)
+            if found is not None:
+                found[0].write(found[1], size, value, master)
             return
-        memory, offset = found
+        memory, offset = self._memory(address, master)
         if memory in FLASH_BANKS:
             self._mcu.flash.core_store(memory.start + offset, size, value, master)
         elif memory.writable:
@@ -157,6 +138,12 @@ class Interconnect:
             self._mcu.code_changed(memory.start + offset, size)
         else:
             raise BusFault(address)
+
+    def _memory(self, address: int, master: Master) -> tuple[Memory, int]:
+        found = self.find_memory(address, master)
+        if found is None:
+            raise BusFault(address)
+        return found
 
     def read_block(self, address: int, length: int, master: Master) -> bytes | None:
         """Return bytes of one memory in one go, None where the range is not all plain memory."""

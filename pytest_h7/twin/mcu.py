@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_h7.chip.interrupts import irq_number
 from pytest_h7.chip.memory import (
     BACKUP_SRAM,
     FLASH_BANK2,
+    FLASH_BANKS,
     MEMORIES,
     Domain,
     memory_at,
@@ -17,9 +20,11 @@ from pytest_h7.chip.memory import (
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.cpu import Core, Sleep
 from pytest_h7.twin.interconnect import BootAlias, Interconnect
-from pytest_h7.twin.memories import Memories
+from pytest_h7.twin.memories import Memories, MemoryState
+from pytest_h7.twin.model_state import ModelState, StateKeeper
 from pytest_h7.twin.peripherals.catalogue import create_models
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
+from pytest_h7.twin.peripherals.dmamux import Dmamux
 from pytest_h7.twin.peripherals.exti import Exti
 from pytest_h7.twin.peripherals.flash import Flash
 from pytest_h7.twin.peripherals.gpio import Gpio
@@ -31,7 +36,7 @@ from pytest_h7.twin.peripherals.syscfg import Syscfg
 from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import Pins
 from pytest_h7.twin.power_domains import CpuMode, PowerDomains
-from pytest_h7.twin.scheduler import Scheduler
+from pytest_h7.twin.scheduler import Scheduler, SchedulerState
 from pytest_h7.twin.timeline import PS_PER_S, PS_PER_US, Event
 
 if TYPE_CHECKING:
@@ -56,6 +61,16 @@ _BACKUP_DOMAIN = ("RTC",)
 ModelT = TypeVar("ModelT", bound=Peripheral)
 
 
+@dataclass(frozen=True)
+class McuState:
+    """The state of the chip at one moment."""
+
+    models: ModelState
+    cores: list[bytes]
+    scheduler: SchedulerState
+    memories: MemoryState
+
+
 class Mcu:
     """The chip. It starts unpowered; `power_on` starts both cores as the option bytes say.
 
@@ -63,6 +78,8 @@ class Mcu:
         unique_id: The 12 bytes of the unique device id.
         hse_hz: Frequency of the clock at OSC_IN, in Hz.
     """
+
+    unsaved = frozenset({"access_ports", "unmodelled", "_keeper"})
 
     def __init__(self, unique_id: bytes, hse_hz: int) -> None:
         self.supplied = False
@@ -76,6 +93,7 @@ class Mcu:
         clock back; not known of the hardware."""
         self.unmodelled: Counter[tuple[str, str, str, str]] = Counter()
         self.access_ports: list[AccessPort] = []
+        self._keeper: StateKeeper | None = None
         self.memories = Memories(unique_id)
         self.cores = {
             "cm7": Core("cm7", "cortex-m7", self, self._regions("cm7")),
@@ -90,6 +108,8 @@ class Mcu:
         self.domains = PowerDomains(self)
 
         self.peripherals: dict[str, Peripheral] = {}
+        self._interrupt_sources: dict[str, set[str]] = {}
+        self._clocked_models: list[Peripheral] = []
         self.pins = Pins(self)
         self.pwr = self._add(Pwr(self))
         self.rcc = self._add(Rcc(self, hse_hz))
@@ -100,8 +120,16 @@ class Mcu:
         self.dbgmcu = self._add(Dbgmcu(self))
         self.gpio = {port: self._add(Gpio(self, port, self.pins)) for port in "ABCDEFGHIJK"}
         self.usart3 = self._add(Usart(self, "USART3", irq=39))
+        self._request_muxes: list[Dmamux] = []
         for model in create_models(self):
             self._add(model)
+            if isinstance(model, Dmamux):
+                self._request_muxes.append(model)
+        self._clocked_models = [
+            model
+            for model in self.peripherals.values()
+            if type(model).clock_changed is not Peripheral.clock_changed
+        ]
         self.interconnect = Interconnect(self, list(self.peripherals.values()))
 
     def _add(self, model: ModelT) -> ModelT:
@@ -132,6 +160,32 @@ class Mcu:
         """Advance board time by `duration` picoseconds."""
         self.scheduler.run_for(duration)
 
+    # -- save and restore -----------------------------------------------------------------------------
+
+    def save(self, *companions: object) -> McuState:
+        """Return the whole state of the chip, to be put back by `restore`.
+
+        Args:
+            companions: Models outside of the chip whose state belongs to it, such as what is wired to it.
+        """
+        if self._keeper is None:
+            fixed = (self.memories, self.scheduler, *self.cores.values())
+            self._keeper = StateKeeper((self, *companions), fixed)
+        return McuState(
+            self._keeper.save(),
+            [core.save() for core in self.cores.values()],
+            self.scheduler.save(),
+            self.memories.save(),
+        )
+
+    def restore(self, state: McuState) -> None:
+        """Put back a state that `save` has returned: from here on everything happens as it did from there."""
+        self.memories.restore(state.memories)
+        for core, saved in zip(self.cores.values(), state.cores, strict=True):
+            core.restore(saved)
+        self.scheduler.restore(state.scheduler)
+        state.models.restore()
+
     # -- memories and bus ---------------------------------------------------------------------------
 
     def memory(self, name: str) -> memoryview:
@@ -143,6 +197,8 @@ class Mcu:
         memory = memory_at(address)
         if memory is None:
             return
+        if memory in FLASH_BANKS:
+            self.memories.flash_changed()
         for core in self.cores.values():
             for start in (memory.start, *memory.aliases):
                 core.invalidate(start + address - memory.start, length)
@@ -152,14 +208,25 @@ class Mcu:
 
     def core_read(self, core: Core, address: int, size: int) -> int:
         """Serve a core's access to what is not mapped directly."""
-        master = self._masters[core]
-        if 0x5C00_0000 <= address < 0x5C02_0000 and not self.software_reaches_apb_d:
-            return 0
-        return self.interconnect.read_peripheral(address, size, master)
+        value = self.interconnect.read(address, size, self._masters[core])
+        self._map_register(core, address, size)
+        return value
 
     def core_write(self, core: Core, address: int, size: int, value: int) -> None:
         """Serve a core's access to what is not mapped directly, flash included."""
         self.interconnect.write(address, size, value, self._masters[core])
+        self._map_register(core, address, size)
+
+    def _map_register(self, core: Core, address: int, size: int) -> None:
+        """Let a core do without the chip the next time, if nothing but its own clock enables matters."""
+        way = self.interconnect.way(address, size, self._masters[core])
+        if way is not None:
+            core.map_register(address, size, way)
+
+    def unmap_registers(self) -> None:
+        """Take the cores' ways to registers back: clock enables may have changed."""
+        for core in self.cores.values():
+            core.unmap_registers()
 
     def read(self, address: int, size: int, master: Master) -> int:
         """Read 1, 2 or 4 bytes as `master` would; raise BusFault where nothing answers."""
@@ -214,8 +281,8 @@ class Mcu:
         self._update_kernel_clocks()
 
     def _update_kernel_clocks(self) -> None:
-        if "USART3" in self.peripherals:
-            self.usart3.clock_changed()
+        for model in self._clocked_models:
+            model.clock_changed()
 
     # -- signals into the cores -----------------------------------------------------------------------
 
@@ -228,6 +295,21 @@ class Mcu:
         """Pulse an interrupt line of a core's NVIC."""
         self.scheduler.touch(self.cores[core])
         self.cores[core].pulse_irq(irq)
+
+    def drive_interrupt(self, line: str, source: str, level: bool) -> None:
+        """Drive an interrupt line of both NVICs, which is high while one of its sources drives it.
+
+        Args:
+            line: Its name in `pytest_h7.chip.interrupts`, such as ``"TIM6_DAC"``.
+            source: Who drives it: a line may belong to several peripherals.
+            level: What this source makes of it.
+        """
+        sources = self._interrupt_sources.setdefault(line, set())
+        before = bool(sources)
+        (sources.add if level else sources.discard)(source)
+        if before != bool(sources):
+            for core in self.cores:
+                self.set_irq(core, irq_number(core, line), level)
 
     def send_event(self, core: str) -> None:
         """Set a core's event register; an event also ends CStop."""
@@ -243,6 +325,23 @@ class Mcu:
         self.exti.set_direct_line(line, True)
         length = SEV_PULSE_CYCLES * PS_PER_S // self.rcc.clock_hz(core.name)
         self.schedule(length, lambda: self.exti.set_direct_line(line, False))
+
+    # -- requests to DMA --------------------------------------------------------------------------------
+
+    def dma_request(self, request: str) -> None:
+        """Ask for one DMA transfer, by a name of `pytest_h7.chip.dma_requests`: ``"TIM2_UP"``."""
+        for mux in self._request_muxes:
+            mux.pulse(request)
+
+    def hold_dma_request(self, request: str, level: bool) -> None:
+        """Drive a DMA request line that stays high until it is served enough: ``"USART3_RX"``."""
+        for mux in self._request_muxes:
+            mux.hold(request, level=level)
+
+    def dma_trigger(self, signal: str, rising: bool) -> None:
+        """Tell the DMAMUXes of an edge of a signal that triggers or synchronizes requests: ``"EXTI0"``."""
+        for mux in self._request_muxes:
+            mux.signal(signal, rising=rising)
 
     # -- sleep and wake-up ------------------------------------------------------------------------------
 
@@ -333,10 +432,19 @@ class Mcu:
             word &= self._latched_emulation[name]
         return bool(fields[f"DBG_{bit}{domain}"].extract(word))
 
+    def halt_changed(self, core: Core) -> None:
+        """A core entered or left Debug state, in which DBGMCU may freeze peripherals."""
+        if self.dbgmcu.freezes(core.name):
+            self._update_kernel_clocks()
+
     def debug_clocks_changed(self) -> None:
-        """Tell the cores whether DBGMCU keeps their clock in CSleep, where CYCCNT then counts on."""
+        """Take over what DBGMCU keeps clocked and what it freezes.
+
+        Where it keeps the clock of a core in CSleep, CYCCNT counts on.
+        """
         for name, domain in (("cm7", "D1"), ("cm4", "D2")):
             self.cores[name].clocked_in_sleep = bool(self.dbgmcu.field("CR", f"DBG_SLEEP{domain}"))
+        self._update_kernel_clocks()
 
     # -- resets -------------------------------------------------------------------------------------------
 
@@ -409,8 +517,6 @@ class Mcu:
         for model in self.peripherals.values():
             if model.name not in _BACKUP_DOMAIN:
                 model.reset()
-        for unlisted in self.interconnect.unlisted:
-            unlisted.reset()
         self.domains.reset()
 
     def _release_after_reset(self, *, debug: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 
 from pytest_h7.chip.memory import (
@@ -16,11 +17,21 @@ from pytest_h7.chip.memory import (
 )
 
 ERASED = 0xFF
+_CHUNK = 0x4000
+_BLANK = bytes(_CHUNK)
 _LINE_ID_ADDRESS = 0x1FF1_E8C0
 
 
+MemoryState = tuple[int, list[bytes], list[bytes]]
+"""Which content the flash has, its chunks, and those of the RAM."""
+
+
 class Memories:
-    """Storage of all memories; flash starts erased, RAM starts as zeros."""
+    """Storage of all memories; flash starts erased, RAM starts as zeros.
+
+    Attributes:
+        flash_content: A number that stands for what is in flash: another one after each change.
+    """
 
     def __init__(self, unique_id: bytes) -> None:
         total = sum(memory.size for memory in MEMORIES)
@@ -37,6 +48,17 @@ class Memories:
         for bank in FLASH_BANKS:
             ctypes.memset(self.pointer(bank), ERASED, bank.size)
         self._burn_in(unique_id)
+        self._numbers = itertools.count(1)
+        self.flash_content = 0
+        self._flash_chunks: tuple[int, list[bytes]] = -1, []
+        self._places: dict[bool, list[slice]] = {True: [], False: []}
+        """Chunks of the block: of memories that can be written, and of the others."""
+        offset = 0
+        for memory in MEMORIES:
+            for start in range(offset, offset + memory.size, _CHUNK):
+                end = min(start + _CHUNK, offset + memory.size)
+                self._places[memory.writable].append(slice(start, end))
+            offset += memory.size
 
     def _burn_in(self, unique_id: bytes) -> None:
         """Fill in what the factory writes: unique id, flash size, line identification."""
@@ -62,3 +84,31 @@ class Memories:
         for memory in MEMORIES:
             if memory.domain in domains and memory.writable:
                 ctypes.memset(self.pointer(memory), 0, memory.size)
+
+    # -- save and restore -----------------------------------------------------------------------
+
+    def flash_changed(self) -> None:
+        """Note that cells of the flash have changed."""
+        self.flash_content = next(self._numbers)
+
+    def save(self) -> MemoryState:
+        """Return what is in all memories; the flash only costs time if it has changed since the last one."""
+        if self._flash_chunks[0] != self.flash_content:
+            self._flash_chunks = self.flash_content, self._read(writable=False)
+        return *self._flash_chunks, self._read(writable=True)
+
+    def restore(self, state: MemoryState) -> None:
+        """Put back what `save` has returned."""
+        flash_content, flash, ram = state
+        if flash_content != self.flash_content:
+            self._write(flash, writable=False)
+            self.flash_content = flash_content
+        self._write(ram, writable=True)
+
+    def _read(self, *, writable: bool) -> list[bytes]:
+        chunks = (self._block[place] for place in self._places[writable])
+        return [_BLANK if chunk == _BLANK else chunk for chunk in chunks]
+
+    def _write(self, chunks: list[bytes], *, writable: bool) -> None:
+        for place, chunk in zip(self._places[writable], chunks, strict=True):
+            self._block[place] = chunk

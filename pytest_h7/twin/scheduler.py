@@ -7,9 +7,11 @@ cycle.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.cpu._native import NativeBoard
+from pytest_h7.twin.timeline import Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 QUANTUM_CYCLES = 1000
 """Cycles of the faster core in a slice while both run. Firmware polls the other core's state in counted
 loops of 65535 turns, which a quantum has to be far shorter than."""
+
+
+SchedulerState = tuple[bytes, list[tuple[Event, Callable[[], None], int, int]]]
+"""Clocks, and the events to come."""
 
 
 class Scheduler(NativeBoard):

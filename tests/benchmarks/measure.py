@@ -43,6 +43,8 @@ _PAIRS = 25
 _STARTS = 4
 _BOOTS = 8
 _IDLE_SECONDS = 6
+_SNAPSHOTS = 50
+_SNAPSHOTS = 50
 _ROUNDS = 500
 _WINDOW = 0.02
 """Board time in seconds over which instructions are counted; the cores run at 64 MHz."""
@@ -210,7 +212,7 @@ def _instruction_rate(names: Iterable[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         pair = mix.build(Path(folder), _ROUNDS)
         images = [getattr(pair, name) for name in names]
-        board = _powered(images)
+        board = powered(images)
         cores = [board.mcu.cores[image.core] for image in images]
         board.sleep(0.01)
         rates = []
@@ -224,7 +226,7 @@ def _instruction_rate(names: Iterable[str]) -> float:
         board.sleep(_WINDOW)
         expected = (_ROUNDS, mix.checksum(_ROUNDS))
         for image in images:
-            found = _variable(board, image, "rounds"), _variable(board, image, "checksum")
+            found = variable(board, image, "rounds"), variable(board, image, "checksum")
             if found != expected:
                 raise RuntimeError(f"{image.core} has computed {found} (rounds, checksum), not {expected}")
     return max(rates)
@@ -240,22 +242,22 @@ def idle_second() -> Figures:
     from pytest_h7.twin.cpu import Sleep
 
     pair = load_pair(None, None)
-    board = _powered(pair)
+    board = powered(pair)
     board.sleep(0.1)
-    before = [_variable(board, image, "ticks") for image in pair]
+    before = [variable(board, image, "ticks") for image in pair]
     times = []
     for _ in range(_IDLE_SECONDS):
         start = time.process_time()
         board.sleep(1.0)
         times.append(time.process_time() - start)
-    ticks = [_variable(board, image, "ticks") - count for image, count in zip(pair, before, strict=True)]
+    ticks = [variable(board, image, "ticks") - count for image, count in zip(pair, before, strict=True)]
     asleep = [core.sleep for core in board.mcu.cores.values()]
     if set(ticks) != {1000 * _IDLE_SECONDS} or set(asleep) != {Sleep.SLEEP}:
         raise RuntimeError(f"the cores do not idle: {ticks} ticks in {_IDLE_SECONDS} s, now in {asleep}")
     return {"idle_second_ms": 1e3 * min(times)}
 
 
-def _powered(images: Iterable[Image]) -> VirtualBoard:
+def powered(images: Iterable[Image]) -> VirtualBoard:
     """Return a new board with `images` in its flash, just powered."""
     from pytest_h7.chip.memory import FLASH_BANKS
     from pytest_h7.twin.board import VirtualBoard
@@ -271,7 +273,8 @@ def _powered(images: Iterable[Image]) -> VirtualBoard:
     return board
 
 
-def _variable(board: VirtualBoard, image: Image, name: str) -> int:
+def variable(board: VirtualBoard, image: Image, name: str) -> int:
+    """Return a word of a core's memory by the name it has in its program."""
     from pytest_h7.twin.bus import Master
 
     return board.mcu.read(image.symbol(name), 4, Master(image.core))

@@ -1,29 +1,17 @@
-"""The program both cores compute with while the virtual board's speed is measured, and what it computes."""
+"""The program that computes while the virtual board's speed is measured, and what it computes."""
 
 from __future__ import annotations
 
 import operator
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_h7.firmware_build import COMPILER, ROOT
+from compiling import for_virtual_board
 
 if TYPE_CHECKING:
     from pytest_h7.board.images import ImagePair
-
-_PROGRAM = Path(__file__).parent / "programs" / "mix.c"
-_COMMON = ROOT / "firmware" / "common"
-_SOURCES = [_PROGRAM, *(_COMMON / name for name in ("startup.c", "memory.c", "test_points.c"))]
-_CPU = {
-    "cm7": ["-mcpu=cortex-m7", "-mfpu=fpv5-d16"],
-    "cm4": ["-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16"],
-}
-_COMPILE = ["-mthumb", "-mfloat-abi=hard", "-std=c11", "-O2", "-g", "-ffreestanding", "-Wall", "-Werror"]
-_LINK = ["-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,--fatal-warnings"]
 
 _NODES, _SEARCHES, _SIZE = 64, 24, 12
 _ROWS = range(0, _SIZE * _SIZE, _SIZE)
@@ -31,16 +19,7 @@ _ROWS = range(0, _SIZE * _SIZE, _SIZE)
 
 def build(folder: Path, rounds: int) -> ImagePair:
     """Compile ``programs/mix.c`` for both cores into `folder`; each core sleeps after so many rounds."""
-    from pytest_h7.board.images import load_pair
-
-    header = folder / "stm32h755.h"
-    subprocess.run([sys.executable, _COMMON / "generate_header.py", header], check=True)
-    for core, cpu in _CPU.items():
-        elf = folder / f"{core}.elf"
-        definitions = [f"-DCORE_{core.upper()}", f"-DROUNDS={rounds}u"]
-        places = [f"-I{folder}", f"-I{_COMMON}", f"-L{_COMMON}", f"-T{core}.ld", f"-o{elf}"]
-        subprocess.run([COMPILER, *cpu, *_COMPILE, *definitions, *_LINK, *places, *_SOURCES], check=True)
-    return load_pair(folder / "cm7.elf", folder / "cm4.elf")
+    return for_virtual_board(folder, "mix", f"-DROUNDS={rounds}u")
 
 
 def checksum(rounds: int) -> int:

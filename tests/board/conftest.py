@@ -11,7 +11,7 @@ READY = 5
 @pytest.fixture
 def started(h7_board: Board, h7_flashed: ImagePair) -> Board:
     """The board with the reference firmware, both cores in their main loop."""
-    wait_until_ready(h7_board)
+    h7_board.reach("both cores ready", lambda: wait_until_ready(h7_board))
     return h7_board
 
 

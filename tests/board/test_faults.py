@@ -47,3 +47,25 @@ class TestHardFault:
         faulted.reset()
         wait_until_ready(faulted)
         assert faulted.cm7.fault is None
+
+
+STORE = bytes.fromhex("0860 00bf 00bf fee7")
+"""STR R0, [R1]; NOP; NOP; B ."""
+
+
+@pytest.mark.parametrize("name", ["cm7", "cm4"])
+def test_store_to_a_reserved_address(started: Board, name: str) -> None:
+    """The core has gone on when it learns of it, and tells no address."""
+    core = getattr(started, name)
+    unused = 0x3800_F200
+    core.halt()
+    core.write_bytes(unused, STORE)
+    core.registers["r1"] = RESERVED_ADDRESS
+    core.registers["pc"] = unused
+    core.resume()
+    started.sleep(0.001)
+    fault = core.fault
+    assert fault is not None
+    assert {"IMPRECISERR", "FORCED"} <= set(fault.flags)
+    assert fault.address is None
+    assert fault.interfaces == (("AXIM",) if name == "cm7" else ())

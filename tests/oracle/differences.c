@@ -34,8 +34,8 @@ static bool products_of_2_31(const struct situation *before, uint32_t opcode) {
 
 const size_t difference_count = sizeof differences / sizeof differences[0];
 
-enum { ENCODINGS = 1024 };
-static bool concerns[ENCODINGS][16];
+enum { ENCODINGS = 1024, DIFFERENCES = 32 };
+static bool concerns[ENCODINGS][DIFFERENCES];
 static bool prepared;
 
 static void prepare(void) {

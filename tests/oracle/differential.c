@@ -35,6 +35,9 @@ static void run_engine(const struct program *program, uint32_t steps, struct end
     engine_load(&program->before);
     end->outcome = engine_run(steps);
     engine_store(&end->state);
+    if (engine_fault_is_late()) { /* Unicorn's are at the store */
+        end->state.r[15] -= program->step[steps - 1].size;
+    }
 }
 
 static void run_unicorn(const struct program *program, uint32_t steps, struct end *end) {

@@ -36,7 +36,7 @@ static void nothing(void *context, struct h7_core *c) { (void)context, (void)c; 
 
 /* Registers R0 to R12 hold their numbers. */
 static void prepare(enum h7_model model) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing};
+    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
     uint32_t vectors[2] = {STACK, CODE | 0x101};
     h7_core_free(core);
     memset(code, 0, sizeof code);
@@ -244,6 +244,26 @@ static void faults_inside_it_blocks(void) {
     EXPECT(h7_it_of(word(frame + 28)), 0x02); /* the first of the block */
 }
 
+static void stores_fault_behind_themselves(void) {
+    static const enum h7_model models[] = {H7_CORTEX_M7, H7_CORTEX_M4};
+    static const uint16_t store[] = {0xE8A0, 0x0006 /* STMIA R0!, {R1, R2} */, 0x3601 /* ADDS R6, #1 */};
+    uint32_t vector = (CODE + 0x200) | 1;
+    for (size_t index = 0; index < 2; index++) {
+        prepare(models[index]);
+        h7_core_write_debug(core, 0xE000ED24, 7 << 16); /* SHCSR */
+        memcpy(code + 4 * H7_BUS_FAULT_EXCEPTION, &vector, 4);
+        memcpy(code + 0x100, store, sizeof store);
+        core->r[0] = 0x10000000; /* no memory */
+        core->r[15] = CODE + 0x100;
+        h7_core_run(core, 2);
+        EXPECT(core->ipsr, H7_BUS_FAULT_EXCEPTION);
+        EXPECT(core->scb.cfsr, H7_IMPRECISERR);
+        EXPECT(core->r[0], 0x10000008);
+        EXPECT(core->r[6], 6);
+        EXPECT(word(core->r[13] - RAM + 24), CODE + 0x104);
+    }
+}
+
 static void skipped_instructions_take_time(void) {
     prepare(H7_CORTEX_M4);
     h7_set_nzcvq(core, 0);
@@ -340,7 +360,7 @@ static const uint16_t adds_3 = 0x3003;
 
 /* A loop in RAM; its page has been stored to before, so that stores know a fast way. */
 static struct h7_core *looping(uint8_t *memory) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing};
+    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
     struct h7_core *one = h7_core_new(H7_CORTEX_M7, &host);
     h7_core_map(one, CODE, CODE_SIZE, code, false);
     h7_core_map(one, RAM, RAM_SIZE, memory, true);
@@ -403,7 +423,7 @@ static void count_event(void *context, struct h7_core *c) { (void)context, (void
 
 /* Where a core is after many cycles of a loop at its R15. */
 static void loop_ends(const uint16_t loop[8], bool jumps, struct h7_core **result, uint8_t memory[RAM_SIZE]) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, count_event, nothing};
+    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, count_event, nothing, nothing};
     struct h7_core *one = *result = h7_core_new(H7_CORTEX_M7, &host);
     prepare(H7_CORTEX_M7);
     memcpy(code + 0x100, loop, 8 * sizeof *loop);
@@ -471,6 +491,7 @@ static const struct {
     TEST(traps_of_ccr),
     TEST(disabled_floating_point),
     TEST(faults_inside_it_blocks),
+    TEST(stores_fault_behind_themselves),
     TEST(skipped_instructions_take_time),
     TEST(special_registers),
     TEST(frames_with_floats_are_aligned),

@@ -23,7 +23,7 @@ static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, 
 static void nothing(void *context, struct h7_core *c) { (void)context, (void)c; }
 
 void engine_make(bool is_m4) {
-    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing};
+    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
     core = h7_core_new(is_m4 ? H7_CORTEX_M4 : H7_CORTEX_M7, &host);
     h7_core_map(core, CODE, MEMORY_SIZE, engine_code, false);
     h7_core_map(core, RAM, MEMORY_SIZE, engine_ram, true);
@@ -62,7 +62,7 @@ void engine_store(struct state *state) {
 enum outcome engine_run(uint32_t instructions) {
     core->fault.number = 0;
     h7_core_run(core, instructions);
-    return core->fault.number || core->lockup ? FAULTED : ARRIVED;
+    return core->fault.number || core->lockup || engine_fault_is_late() ? FAULTED : ARRIVED;
 }
 
 void engine_code_changed(uint32_t address, uint32_t size) { h7_core_invalidate(core, address, size); }
@@ -86,4 +86,5 @@ bool engine_reservation(uint32_t *address, uint32_t *size) {
 }
 bool engine_leaves_thumb(void) { return !core->thumb; }
 bool engine_fault_is_unaligned(void) { return core->fault.status & H7_UNALIGNED; }
+bool engine_fault_is_late(void) { return core->scb.cfsr & H7_IMPRECISERR; }
 uint32_t engine_pc(void) { return core->r[15]; }

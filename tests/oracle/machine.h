@@ -49,6 +49,7 @@ bool engine_is_last_in_it_block(void);
 bool engine_reservation(uint32_t *address, uint32_t *size);
 bool engine_leaves_thumb(void);
 bool engine_fault_is_unaligned(void);
+bool engine_fault_is_late(void); /* the last instruction was a store, and was done */
 uint32_t engine_pc(void);
 
 #endif

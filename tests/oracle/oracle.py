@@ -84,6 +84,7 @@ def main() -> int:
     subprocess.run(["make", "-s", *targets], cwd=HERE, env={**os.environ, **python}, check=True)
     oracles.run("every opcode", [str(BUILD / "decode_check"), "61" if quick else "1"])
     oracles.run("directed", [str(BUILD / "directed")])
+    oracles.run("replay", [str(BUILD / "replay"), *map(str, sorted((HERE / "seeds").iterdir()))])
     instructions = 1_500_000 if quick else options.instructions
     for model in ([], ["--m4"]):
         coverage = ["--coverage", str(BUILD / f"coverage{''.join(model)}.txt")]
@@ -91,6 +92,7 @@ def main() -> int:
         oracles.run("differential", [str(BUILD / "differential"), *model, *count, *coverage])
     oracles.compare(quick=quick)
     if not quick:
+        oracles.run("suites with and without jumps", [sys.executable, "suites.py"])
         start = time.monotonic()
         text = compare_rtos_on_both(1200)
         oracles.report("RTOS on both cores", text, good=not text, seconds=time.monotonic() - start)

@@ -59,12 +59,20 @@ def test_difference_is_named(tmp_path: Path) -> None:
     done = compare(first, second)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "test_x.test_a: {'h7_board_time_s': '0.125', 'h7_transfers': '40'} and "
-        "{'h7_board_time_s': '0.125000000001', 'h7_transfers': '40'}",
+        "test_x.test_a: h7_board_time_s 0.125 and 0.125000000001",
         "1 tests, 0.125000 s of board time: 1 differ.",
     ]
     shutil.copy(first, second)
     assert compare(first, second).returncode == 0
+
+
+def test_other_outcome_is_a_difference(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.xml", tmp_path / "second.xml"
+    first.write_text(REPORT.format(time="0.125"))
+    second.write_text(REPORT.format(time="0.125").replace("</testcase>", "<failure/></testcase>"))
+    done = compare(first, second)
+    assert done.returncode == 1
+    assert done.stdout.startswith("test_x.test_a: outcome passed and failure\n")
 
 
 def test_runs_without_figures_prove_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_h7.chip.memory import MEMORIES
+from pytest_h7.chip.registers import Access, peripheral
 from pytest_h7.twin.bus import BusFault, Master
 
 CM7_SIDE, CM4_SIDE, D3_BUS = (Master.CM7, Master.AP0), (Master.CM4, Master.AP3), (Master.AP1,)
@@ -283,6 +284,137 @@ def test_cores_lose_the_debug_bus_too(make_mcu, build_program) -> None:
     assert mcu.dbgmcu["CR"] == before
 
 
+# -- what an access comes down to is kept by the core until a clock enable changes ---------------------------
+
+POLL = "void program(void) { ENABLE for (;;) { result[0] = GPIOB_MODER; } }"
+MODER_AFTER_RESET = 0xFFFF_FEBF
+
+
+@pytest.mark.parametrize(("core", "bank"), [("cm7", "RCC_C1"), ("cm4", "RCC_C2")])
+def test_core_loses_a_peripheral_that_it_has_polled_with_its_clock(run, core: str, bank: str) -> None:
+    desk = run(**{core: POLL.replace("ENABLE", "RCC_AHB4ENR |= RCC_AHB4ENR_GPIOBEN_Msk;")})
+    for enabled in (1, 0, 1):
+        desk.set(f"{bank}.AHB4ENR", Master.AP1, GPIOBEN=enabled)
+        desk.run(100)
+        assert desk.result(core) == (MODER_AFTER_RESET if enabled else 0)
+
+
+def test_core_disables_the_clock_of_what_it_polls(run) -> None:
+    source = """
+    void program(void)
+    {
+        for (uint32_t i = 0; i < 4; ++i) {
+            RCC_AHB4ENR ^= RCC_AHB4ENR_GPIOBEN_Msk;
+            for (uint32_t j = 0; j < 3; ++j) {
+                GPIOB_ODR = i + 1;
+                result[i] = GPIOB_ODR;
+            }
+        }
+    }
+    """
+    desk = run(cm7=source)
+    assert [desk.result("cm7", index) for index in range(4)] == [1, 0, 3, 0]
+
+
+def test_core_loses_a_peripheral_with_the_core_that_clocks_it(run) -> None:
+    sleep = """
+    void program(void)
+    {
+        SET_FIELD(RCC_AHB4LPENR, GPIOBLPEN, 0);
+        RCC_AHB4ENR |= RCC_AHB4ENR_GPIOBEN_Msk;
+        for (volatile uint32_t i = 0; i < 5000; ++i) {
+        }
+        wfi();
+    }
+    """
+    desk = run(cm7=sleep, cm4=POLL.replace("ENABLE", ""), us=200)
+    assert desk.result("cm4") == MODER_AFTER_RESET
+    desk.run(2_000)
+    assert desk.result("cm4") == 0
+
+
+def test_reset_takes_the_clock_of_what_a_core_has_polled(run) -> None:
+    enable = "result[2] = GPIOB_MODER; RCC_AHB4ENR |= RCC_AHB4ENR_GPIOBEN_Msk;"
+    desk = run(cm7=POLL.replace("ENABLE", enable))
+    desk.mcu.system_reset()
+    desk.run(1_000)
+    assert (desk.result("cm7", 2), desk.result("cm7", 0)) == (0, MODER_AFTER_RESET)
+
+
+def test_restored_chip_has_no_clock_that_came_later(run) -> None:
+    desk = run(cm7=POLL.replace("ENABLE", ""))
+    before = desk.mcu.save()
+    desk.set("RCC_C1.AHB4ENR", Master.AP1, GPIOBEN=1)
+    desk.run(100)
+    assert desk.result("cm7") == MODER_AFTER_RESET
+    desk.mcu.restore(before)
+    desk.run(100)
+    assert desk.result("cm7") == 0
+
+
+@pytest.mark.parametrize(("core", "master"), [("cm7", Master.AP0), ("cm4", Master.AP3)])
+def test_every_register_is_the_same_each_time(run, core: str, master: Master) -> None:
+    names = ("RCC", "PWR", "EXTI", "SYSCFG", "FLASH", *(f"GPIO{port}" for port in "ABCDEFGHIJK"))
+    places = [
+        register.address
+        for name in names
+        for register in peripheral(name).registers.values()
+        if register.access is not Access.WRITE_ONLY
+    ]
+    assert len(places) > 256
+    source = """
+    static const uint32_t places[] = {PLACES};
+
+    void program(void)
+    {
+        RCC_AHB4ENR |= 0x7FF;
+        for (uint32_t i = 0; i < 3 * sizeof places / sizeof *places; ++i) {
+            result[i % (sizeof places / sizeof *places)] = REGISTER(places[i % (sizeof places / sizeof *places)]);
+        }
+    }
+    """
+    desk = run(**{core: source.replace("PLACES", ", ".join(map(hex, places)))})
+    found = {hex(place): desk.result(core, index) for index, place in enumerate(places)}
+    assert found == {hex(place): desk.mcu.read(place, 4, master) for place in places}
+
+
+def test_core_reads_and_writes_parts_of_a_register_again_and_again(run) -> None:
+    source = """
+    void program(void)
+    {
+        volatile uint8_t *byte = (volatile uint8_t *)&RCC_PLLCKSELR;
+        volatile uint16_t *half = (volatile uint16_t *)&RCC_PLLCKSELR;
+
+        for (uint32_t i = 0; i < 3; ++i) {
+            RCC_PLLCKSELR = 0x02020200;
+            byte[1] = 4;
+            result[2 * i] = RCC_PLLCKSELR;
+            half[1] = 0x0303;
+            result[2 * i + 1] = (uint32_t)half[0] << 16 | (uint32_t)byte[2];
+        }
+    }
+    """
+    desk = run(cm7=source)
+    assert [desk.result("cm7", index) for index in range(6)] == [0x0202_0400, 0x0400_0003] * 3
+
+
+def test_byte_of_a_peripheral_of_words_is_a_fault_each_time(run) -> None:
+    source = """
+    void program(void)
+    {
+        RCC_AHB4ENR |= RCC_AHB4ENR_HSEMEN_Msk;
+        for (uint32_t i = 0; i < 3; ++i) {
+            result[2 * i] = HSEM_R0;
+            (void)*(volatile uint8_t *)&HSEM_R0;
+            result[2 * i + 1] = SCS_CFSR;
+            SCS_CFSR = SCS_CFSR;
+        }
+    }
+    """
+    desk = run(cm7=source)
+    assert [desk.result("cm7", index) for index in range(6)] == [0, 0x8200] * 3
+
+
 # -- what is only stored is counted -----------------------------------------------------------------------
 
 
@@ -304,6 +436,29 @@ def test_peripheral_that_is_not_modelled_stores_and_is_counted(run) -> None:
     counted = dict(desk.mcu.unmodelled)
     assert counted[("TIM2", "ARR", "cm7", "write")] == counted[("TIM2", "ARR", "cm7", "read")] == 1
     assert not [key for key in counted if key[0] in ("RCC", "RCC_C1", "PWR", "FLASH")]
+
+
+@pytest.mark.parametrize("core", ["cm7", "cm4"])
+def test_each_access_is_counted(run, core: str) -> None:
+    source = """
+    void program(void)
+    {
+        RCC_AHB2ENR |= RCC_AHB2ENR_DCMIEN_Msk;
+        for (uint32_t i = 0; i < 5; ++i) {
+            DCMI_CWSIZE = i;
+            result[0] += DCMI_CWSIZE;
+            *(volatile uint16_t *)&DCMI_CWSIZE = (uint16_t)i;
+            result[1] |= REGISTER((uint32_t)&DCMI_DR + 4u);
+        }
+    }
+    """
+    desk = run(**{core: source})
+    assert (desk.result(core, 0), desk.result(core, 1)) == (10, 0)
+    assert desk.mcu.unmodelled == {
+        ("DCMI", "CWSIZE", core, "read"): 5,
+        ("DCMI", "CWSIZE", core, "write"): 10,
+        ("DCMI", "+0x02C", core, "read"): 5,
+    }
 
 
 def test_peripheral_without_a_model_stores_bytes_until_a_reset(desk) -> None:

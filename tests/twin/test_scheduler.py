@@ -111,6 +111,9 @@ class Actor:
     def reset_requested(self, core: Core) -> None:
         raise AssertionError
 
+    def halt_changed(self, core: Core) -> None:
+        pass
+
 
 class Desk:
     """Two cores of 1 GHz and 500 MHz: a cycle takes 1 ns and 2 ns.

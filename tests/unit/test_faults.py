@@ -6,7 +6,7 @@ import pytest
 
 from pytest_h7.board.faults import decode_fault
 
-PRECISERR, BFARVALID = 1 << 9, 1 << 15
+PRECISERR, IMPRECISERR, BFARVALID = 1 << 9, 1 << 10, 1 << 15
 DACCVIOL, MMARVALID = 1 << 1, 1 << 7
 UNDEFINSTR, DIVBYZERO = 1 << 16, 1 << 25
 FORCED, VECTTBL, DEBUGEVT = 1 << 30, 1 << 1, 1 << 31
@@ -41,13 +41,29 @@ def test_address_that_is_not_valid_is_not_told() -> None:
     assert " at " not in str(fault)
 
 
+def test_interface_of_a_store_that_the_core_had_not_waited_for() -> None:
+    fault = decode_fault(IMPRECISERR, FORCED, NOWHERE, NOWHERE, abfsr=1 << 2)
+    assert fault is not None
+    assert fault.address is None
+    assert fault.interfaces == ("AHBP",)
+    assert str(fault) == (
+        "bus error on a store before the pc, escalated to HardFault through AHBP [IMPRECISERR FORCED]"
+    )
+
+
+def test_an_old_abfsr_is_not_told() -> None:
+    fault = decode_fault(UNDEFINSTR, 0, NOWHERE, NOWHERE, abfsr=1 << 2)
+    assert fault is not None
+    assert fault.interfaces == ()
+
+
 @pytest.mark.parametrize(
     ("cfsr", "hfsr", "text"),
     [
         (1 << 0, 0, "instruction fetch from a place the MPU or the memory map forbids [IACCVIOL]"),
         (1 << 4, 0, "MPU violation while stacking [MSTKERR]"),
         (1 << 8, 0, "bus error on an instruction fetch [IBUSERR]"),
-        (1 << 10, 0, "bus error on an earlier data access [IMPRECISERR]"),
+        (1 << 10, 0, "bus error on a store before the pc [IMPRECISERR]"),
         (1 << 12, 0, "bus error while stacking [STKERR]"),
         (UNDEFINSTR, 0, "undefined instruction [UNDEFINSTR]"),
         (1 << 17, 0, "not in Thumb state [INVSTATE]"),

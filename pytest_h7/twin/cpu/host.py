@@ -40,3 +40,6 @@ class CoreHost(Protocol):
 
     def reset_requested(self, core: Core) -> None:
         """Learn that AIRCR.SYSRESETREQ was written; the reset follows this instruction."""
+
+    def halt_changed(self, core: Core) -> None:
+        """Learn that the core entered or left Debug state; ``core.halted`` says which."""

@@ -92,6 +92,10 @@ class Exti(Peripheral):
         if self._all_groups("RTSR" if rising else "FTSR") >> line & 1:
             self._trigger(1 << line)
 
+    def detects_edges(self, line: int) -> bool:
+        """Return whether an edge of configurable line `line` is selected, so that `edge` has to tell of it."""
+        return bool((self._all_groups("RTSR") | self._all_groups("FTSR")) >> line & 1)
+
     def set_direct_line(self, line: int, level: bool) -> None:
         """Take the level of direct line `line`; it rises to wake, and falls when its source is cleared."""
         mask = 1 << line
@@ -141,10 +145,12 @@ class Exti(Peripheral):
 
     def _write_edge_selection(self, edge: str, group: int, value: int, master: Master) -> None:
         """Select edges; a line whose selection changes loses its pending bits (RM0399 21.6.21)."""
+        self.mcu.pins.refresh()
         name = f"{edge}{group}"
         value &= self.implemented(name)
         changed = (self[name] ^ value) << 32 * (group - 1)
         self[name] = value
+        self.mcu.pins.observation_changed()
         for core in _PREFIXES:
             self._pending[core] &= ~changed
         self._update_interrupts()

@@ -33,7 +33,7 @@ class Mode(enum.IntEnum):
 
 
 class Gpio(Peripheral):
-    """One port. A pin in alternate mode is not driven: no peripheral's output shows on the wire.
+    """One port. A pin in alternate mode is driven by the signal of a peripheral that its function selects.
 
     A write that makes an output work against a level held from outside raises `PinContention`, after it has
     taken effect.
@@ -78,7 +78,7 @@ class Gpio(Peripheral):
             if (self[register] ^ value) & mask and not locked >> pin & 1:
                 self[register] = self[register] & ~mask | value & mask
                 changed |= 1 << pin
-        if register in ("MODER", "OTYPER", "PUPDR"):
+        if register != "OSPEEDR":
             self._apply(changed)
 
     def _apply(self, pins: int) -> None:
@@ -88,13 +88,15 @@ class Gpio(Peripheral):
                 continue
             mode = self._mode(pin)
             high = bool(self["ODR"] >> pin & 1)
-            open_drain = self["OTYPER"] >> pin & 1
+            open_drain = bool(self["OTYPER"] >> pin & 1)
             driven = mode is Mode.OUTPUT and not (open_drain and high)
             self._pins.configure(
                 self._names[pin],
                 output=high if driven else None,
                 pull=_PULLS[self["PUPDR"] >> 2 * pin & 3],
                 analog=mode is Mode.ANALOG,
+                function=self.alternate_function(pin),
+                open_drain=open_drain,
             )
 
     # -- data -----------------------------------------------------------------------------------

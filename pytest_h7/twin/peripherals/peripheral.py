@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.registers import Access, PeripheralMap, peripheral
@@ -29,6 +30,13 @@ class Peripheral:
 
     word_only = False
     """Whether byte and half-word accesses end in a bus fault."""
+
+    unsaved = frozenset(
+        {"map", "_offsets", "_readers", "_writers", "_stored_only", "_write_only", "_read_only"}
+    )
+    """Attributes that are made once and are no part of the state that `Mcu.save` returns."""
+
+    flat = frozenset({"_values"})
 
     def __init__(self, mcu: Mcu, name: str) -> None:
         self.mcu = mcu
@@ -87,48 +95,101 @@ class Peripheral:
 
     def load_reset_values(self) -> None:
         """Give every register its reset value."""
-        self._values = {register.offset: register.reset for register in self.map.registers.values()}
+        self._values.update((register.offset, register.reset) for register in self.map.registers.values())
 
     def reset(self) -> None:
         """Reset by a system reset; a subclass adds what its registers drive."""
         self.load_reset_values()
 
+    def clock_changed(self) -> None:
+        """Learn that a clock may have changed: its frequency, or whether a core or domain still gets it."""
+
+    def view(self, offset: int, master: Master) -> tuple[Peripheral, int] | None:
+        """Return the model that `master` finds at `offset`, and the offset in it; None where it finds none.
+
+        It is this one but where a register has a copy for each core.
+        """
+        return self, offset
+
     def read(self, offset: int, size: int, master: Master) -> int:
-        """Return `size` (1, 2 or 4) bytes at `offset` from the base."""
-        if self.word_only and (size != 4 or offset & 3):
-            raise BusFault(self.base + offset)
-        aligned = offset & ~3
-        reader = self._readers.get(aligned)
-        if reader is not None:
-            value = reader(master)
-        elif aligned in self._write_only:
-            value = 0
-        else:
-            value = self._values.get(aligned, 0)
-            self._count(aligned, master, write=False)
+        """Return `size` (1, 2 or 4) bytes at `offset` from the base, a multiple of `size`."""
         if size == 4:
-            return value
-        return value >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+            return self.reader(offset)(master)
+        if self.word_only:
+            raise BusFault(self.base + offset)
+        return self.read_narrow(offset, size, master)
 
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
-        """Write `size` (1, 2 or 4) bytes at `offset` from the base."""
-        if self.word_only and (size != 4 or offset & 3):
+        """Write `size` (1, 2 or 4) bytes at `offset` from the base, a multiple of `size`."""
+        if size == 4:
+            self.writer(offset)(value, master)
+        elif self.word_only:
             raise BusFault(self.base + offset)
-        aligned = offset & ~3
-        if size != 4:
-            shift = 8 * (offset & 3)
-            mask = ((1 << 8 * size) - 1) << shift
-            kept = 0 if aligned in self._write_only else self._values.get(aligned, 0) & ~mask
-            value = kept | value << shift & mask
-        writer = self._writers.get(aligned)
-        if writer is not None:
-            writer(value, master)
-            return
-        if aligned in self._values and aligned not in self._read_only:
-            self._values[aligned] = value
-        self._count(aligned, master, write=True)
+        else:
+            self.write_narrow(offset, size, value, master)
 
-    def _count(self, offset: int, master: Master, *, write: bool) -> None:
-        if master.is_core and (offset in self._stored_only or offset not in self._values):
-            name = self._stored_only.get(offset, f"+0x{offset:03X}")
-            self.mcu.count_unmodelled(self.name, name, master, write=write)
+    def read_narrow(self, offset: int, size: int, master: Master) -> int:
+        """Return a byte or a half-word: that part of the whole register, read."""
+        return self.reader(offset & ~3)(master) >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+
+    def write_narrow(self, offset: int, size: int, value: int, master: Master) -> None:
+        """Write a byte or a half-word: the whole register, the other bytes as they are stored."""
+        aligned = offset & ~3
+        shift = 8 * (offset & 3)
+        mask = ((1 << 8 * size) - 1) << shift
+        kept = 0 if aligned in self._write_only else self._values.get(aligned, 0) & ~mask
+        self.writer(aligned)(kept | value << shift & mask, master)
+
+    def access(self, offset: int, size: int) -> tuple[Reader, Writer]:
+        """Return functions that do what `read` and `write` do for this access, without the way there."""
+        model = type(self)
+        plain_read = size == 4 and model.read is Peripheral.read
+        plain_write = size == 4 and model.write is Peripheral.write
+        return (
+            self.reader(offset) if plain_read else partial(self.read, offset, size),
+            self.writer(offset) if plain_write else partial(self.write, offset, size),
+        )
+
+    def reader(self, offset: int) -> Reader:
+        """Return what reads the word at `offset`."""
+        if offset in self._readers:
+            return self._readers[offset]
+        if offset in self._write_only:
+            return self._read_write_only
+        name = self._counted_name(offset)
+        if name is None:
+            return partial(self._read_stored, offset)
+        return partial(self._read_counted, offset, name)
+
+    def writer(self, offset: int) -> Writer:
+        """Return what writes the word at `offset`."""
+        if offset in self._writers:
+            return self._writers[offset]
+        name = self._counted_name(offset)
+        if name is None:
+            return partial(self._write_stored, offset)
+        return partial(self._write_counted, offset, name)
+
+    def _counted_name(self, offset: int) -> str | None:
+        """Return the name by which accesses are counted; None of a register that is what it should be."""
+        return self._stored_only.get(offset) if offset in self._values else f"+0x{offset:03X}"
+
+    def _read_write_only(self, master: Master) -> int:
+        return 0
+
+    def _read_stored(self, offset: int, master: Master) -> int:
+        return self._values[offset]
+
+    def _write_stored(self, offset: int, value: int, master: Master) -> None:
+        if offset in self._values and offset not in self._read_only:
+            self._values[offset] = value
+
+    def _read_counted(self, offset: int, name: str, master: Master) -> int:
+        if master.is_core:
+            self.mcu.count_unmodelled(self.name, name, master, write=False)
+        return self._values.get(offset, 0)
+
+    def _write_counted(self, offset: int, name: str, value: int, master: Master) -> None:
+        if master.is_core:
+            self.mcu.count_unmodelled(self.name, name, master, write=True)
+        self._write_stored(offset, value, master)

@@ -143,29 +143,15 @@ class Rcc(Peripheral):
 
     # -- routing of the three views -----------------------------------------------------------
 
-    def _bank(self, offset: int, master: Master) -> tuple[RccBank, int] | None:
+    def view(self, offset: int, master: Master) -> tuple[Peripheral, int] | None:
+        """Return a core's bank in three places; a master that belongs to no core finds none in the first."""
         if offset in _SHARED_BANK:
             return (self.banks[master.core], offset - _SHARED_BANK.start) if master.core else None
         if offset in _C1_BANK:
             return self.banks["cm7"], offset - _C1_BANK.start
         if offset in _C2_BANK:
             return self.banks["cm4"], offset - _C2_BANK.start
-        return None
-
-    def read(self, offset: int, size: int, master: Master) -> int:
-        bank = self._bank(offset, master)
-        if bank is not None:
-            return bank[0].read(bank[1], size, master)
-        if offset in _SHARED_BANK:
-            return 0
-        return super().read(offset, size, master)
-
-    def write(self, offset: int, size: int, value: int, master: Master) -> None:
-        bank = self._bank(offset, master)
-        if bank is not None:
-            bank[0].write(bank[1], size, value, master)
-        elif offset not in _SHARED_BANK:
-            super().write(offset, size, value, master)
+        return self, offset
 
     # -- oscillators and PLLs -------------------------------------------------------------------
 
@@ -319,7 +305,7 @@ class Rcc(Peripheral):
 
         Args:
             name: ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``, ``csi``,
-                ``hse``, ``lse`` or ``lsi``.
+                ``hse``, ``hsi48``, ``lse`` or ``lsi``.
 
         Raises:
             KeyError: there is no clock of that name.
@@ -340,6 +326,8 @@ class Rcc(Peripheral):
                 return hclk // _prescaler(self.field("D1CFGR", "D1PPRE"), 3)
             case "pclk4":
                 return hclk // _prescaler(self.field("D3CFGR", "D3PPRE"), 3)
+            case "hsi48":
+                return HSI48_HZ
             case "lse":
                 return LSE_HZ
             case "lsi":

@@ -29,9 +29,11 @@ class RccBank(Peripheral):
 
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
         super().write(offset, size, value, master)
+        self.mcu.unmap_registers()
         self.mcu.update_domains()
 
     def reset(self) -> None:
         flags = self["RSR"]
         super().reset()
         self["RSR"] = flags & ~_RMVF
+        self.mcu.unmap_registers()

@@ -95,10 +95,15 @@ class Syscfg(Peripheral):
         if self.selected_port(number) == port:
             self.mcu.exti.edge(number, level)
 
+    def detects_edges(self, port: str, number: int) -> bool:
+        """Return whether EXTI wants to know of edges of a pin: it is selected for its line, with an edge."""
+        return self.selected_port(number) == port and self.mcu.exti.detects_edges(number)
+
     def _write_exticr(self, index: int, value: int, master: Master) -> None:
         before = self._levels()
         self[f"EXTICR{index + 1}"] = value & 0xFFFF
         self._report_edges(before)
+        self.mcu.pins.observation_changed()
 
     def _levels(self) -> list[bool]:
         pins = self.mcu.pins

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core.h"
+#include "machine.h"
 
 #define NODES 64u
 #define SEARCHES 24u
@@ -18,17 +18,12 @@ struct node {
 };
 
 int main(void);
-void SystemInit(void);
 
 volatile uint32_t checksum;
 volatile uint32_t rounds;
 
 static struct node nodes[NODES];
 static int32_t left[SIZE][SIZE], right[SIZE][SIZE], product[SIZE][SIZE];
-
-void SystemInit(void)
-{
-}
 
 static uint32_t next_number(uint32_t number)
 {
@@ -160,7 +155,5 @@ int main(void)
         checksum = seed;
         rounds = round;
     }
-    for (;;) {
-        wfi();
-    }
+    stop();
 }

@@ -43,7 +43,6 @@ static void all(void) {
     FAULT("not executed in an IT block", "movs r0, 0\n itt ne\n addne r0, 1\n udfne 0");
     FAULT("to ARM state", "adr r0, 2b\n bx r0");
     FAULT("load from nowhere", "ldr r0, =0x90000000\n ldr r1, [r0, 4]");
-    FAULT("store to nowhere", "ldr r0, =0x90000000\n strb r1, [r0, 3]\n dsb");
     FAULT("branch to nowhere", "ldr r0, =0x90000001\n bx r0");
     FAULT("branch to a device", "ldr r0, =0x40004001\n bx r0");
     FAULT("branch to the private bus", "ldr r0, =0xE000ED01\n blx r0");

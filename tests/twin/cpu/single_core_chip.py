@@ -18,7 +18,8 @@ MODELS = {"cm7": "cortex-m7", "cm4": "cortex-m4"}
 
 
 class Chip:
-    """The host of one core. What the core writes to OUTPUT is `output`; `calls` are the host's other callbacks."""
+    """The host of one core. What the core writes to OUTPUT is `output`; `calls` are the host's other callbacks,
+    `halts` those that tell of Debug state."""
 
     def __init__(self, name: str = "cm7") -> None:
         self.arena = mmap.mmap(-1, FLASH_SIZE + RAM_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -28,6 +29,7 @@ class Chip:
         self.flash[:] = b"\xff" * FLASH_SIZE
         self.output = ""
         self.calls: list[str] = []
+        self.halts: list[bool] = []
         self.stores: list[tuple[int, int, int]] = []
         self.on_store: Callable[[int, int, int], None] = lambda *store: self.stores.append(store)
         self.on_read: dict[int, Callable[[], int]] = {}
@@ -75,6 +77,9 @@ class Chip:
 
     def reset_requested(self, core: Core) -> None:
         self.calls.append("reset")
+
+    def halt_changed(self, core: Core) -> None:
+        self.halts.append(core.halted)
 
     def load(self, image: bytes) -> None:
         """Put an image into flash and reset the core, with the debugger attached so that BKPT ends a test."""

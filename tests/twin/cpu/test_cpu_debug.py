@@ -75,6 +75,19 @@ def test_halting_needs_the_key_and_stops_time(load):
     assert chip.core.cycles == before + 1000
 
 
+def test_chip_learns_of_debug_state(load):
+    chip = load("void start(void) { for (;;) __asm volatile(\"bkpt 0\"); }")
+    chip.core.run(1000)
+    control(chip, HALT)
+    assert chip.halts == [True]
+    control(chip, 0)
+    assert chip.halts == [True, False]
+    chip.core.run(1000)
+    assert chip.halts == [True, False, True]
+    chip.core.reset(FLASH, debug=True)
+    assert chip.halts == [True, False, True, False]
+
+
 def test_sticky_status_bits_are_cleared_by_reading(load):
     chip = load(COUNT_UP)
     core = chip.core

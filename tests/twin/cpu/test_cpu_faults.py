@@ -53,23 +53,24 @@ def test_a_failed_load_leaves_its_register(load):
 
 
 @pytest.mark.parametrize(
-    ("name", "instructions", "expected"),
+    ("instruction", "expected"),
     [
-        ("store to a hole", "str r0, [%0]", ["00000005", "00008200", "00000000", "60000000"]),
-        ("half of a peripheral", "ldrh r1, [%0]", ["00000005", "00008200", "00000000", "60000000"]),
+        ("ldrh r1, [%0]", ["00000005", "00008200", "00000000", "60000000", "00000000"]),
+        ("strh r1, [%0]", ["00000005", "00000400", "00000000", "00000002"]),
     ],
 )
-def test_a_data_access_to_a_hole_is_a_bus_fault(load, name, instructions, expected):
+def test_a_data_access_to_a_hole_is_a_bus_fault(load, instruction, expected):
+    """Of a load it is precise; of a store it comes behind it, and tells no address."""
     source = (
         report("bus_fault")
         + f"""
     void start(void) {{
         SHCSR = 1 << 17;
-        __asm volatile(".global here\\n here: {instructions}" :: "l"(0x60000000) : "r1");
+        __asm volatile(".global here\\n here: {instruction}" :: "l"(0x60000000) : "r1");
         end();
     }}"""
     )
-    assert load(source).run().split() == [*expected, "00000000"]
+    assert load(source).run().split() == expected
 
 
 def test_without_its_enable_bit_a_fault_escalates(load):

@@ -70,14 +70,14 @@ def test_a_store_to_flash_in_an_it_block_does_not_derail_the_core(load):
 
 def test_a_store_that_the_chip_refuses_is_a_bus_fault(load):
     chip = load("""
-    void bus_fault(void) { say_hex(BFAR); end(); }
+    void bus_fault(void) { say_hex(CFSR); end(); }
     void start(void) { SHCSR = 1 << 17; REGISTER(0x0801FFF0) = 1; put('a'); }""")
 
     def refuse(address, size, value):
         raise BusFault(address)
 
     chip.on_store = refuse
-    assert chip.run() == "0801FFF0 "
+    assert chip.run() == "00000400 "
     assert chip.flash[0x1_FFF0] == 0xFF
 
 

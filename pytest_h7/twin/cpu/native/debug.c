@@ -70,6 +70,13 @@ static bool is_debugged(const struct h7_core *core) { return core->debug.control
 
 /* ---- halting ----------------------------------------------------------------------------------------- */
 
+static void set_halted(struct h7_core *core, bool halted) {
+    if (core->debug.halted != halted) {
+        core->debug.halted = halted;
+        core->host.halt_changed(core->host.context, core);
+    }
+}
+
 void h7_core_halt(struct h7_core *core, uint32_t dfsr) {
     core->returning = true;
     if (core->executing) {
@@ -82,9 +89,9 @@ void h7_core_halt(struct h7_core *core, uint32_t dfsr) {
         h7_wake(core);
     }
     core->lockup = false;
-    core->debug.halted = true;
     core->debug.control |= C_HALT;
     core->scb.dfsr |= dfsr;
+    set_halted(core, true);
 }
 
 static bool monitor_preempts(const struct h7_core *core) {
@@ -202,7 +209,7 @@ static void write_dhcsr(struct h7_core *core, uint32_t value) {
         update_events(core);
     }
     if (!(debug->control & C_HALT)) {
-        debug->halted = false;
+        set_halted(core, false);
     } else if (!debug->halted) {
         h7_core_halt(core, H7_DFSR_HALTED);
     }
@@ -245,6 +252,7 @@ static void write_demcr(struct h7_core *core, uint32_t value) {
 
 void h7_debug_reset(struct h7_core *core, bool debug) {
     struct h7_debug *state = &core->debug;
+    set_halted(core, false);
     if (debug) {
         *state = (struct h7_debug){0};
         core->scb.dfsr = 0;
@@ -252,7 +260,6 @@ void h7_debug_reset(struct h7_core *core, bool debug) {
                                                 : (struct h7_fpb){.code = 6, .literals = 2, .version = 1};
         core->dwt = (struct h7_dwt){0};
     }
-    state->halted = false;
     state->halt_reason = 0;
     state->transfer_done = true;
     state->reset_seen = true;

@@ -105,6 +105,16 @@ void h7_exception_fault(struct h7_core *core, uint32_t number, uint32_t status, 
     pend_or_escalate(core, number);
 }
 
+void h7_exception_asynchronous(struct h7_core *core) {
+    core->scb.cfsr |= H7_IMPRECISERR;
+    if (is_enabled(core, H7_BUS_FAULT_EXCEPTION)) {
+        h7_nvic_pend(core, H7_BUS_FAULT_EXCEPTION);
+    } else {
+        core->scb.hfsr |= H7_HFSR_FORCED;
+        h7_nvic_pend(core, H7_HARD_FAULT);
+    }
+}
+
 /* Note a fault in an access that the core itself made: which exception, with `memory` or `bus` in CFSR. */
 static uint32_t fault_of_access(struct h7_core *core, uint32_t memory, uint32_t bus) {
     uint32_t number = core->fault.number;
@@ -141,7 +151,7 @@ static enum h7_result write_words(struct h7_core *core, uint32_t address, const 
         return H7_DONE;
     }
     for (uint32_t index = 0; index < count; index++) {
-        enum h7_result result = h7_store_as(core, address + 4 * index, 4, words[index], privileged);
+        enum h7_result result = h7_store_frame(core, address + 4 * index, words[index], privileged);
         if (result != H7_DONE) {
             return result;
         }
@@ -257,6 +267,7 @@ enum h7_result h7_fp_prepare(struct h7_core *core) {
         return h7_fail(core, H7_USAGE_FAULT, H7_NOCP);
     }
     if (core->scb.fpccr & FPCCR_LSPACT) {
+        core->busy.effect = true;
         enum h7_result result = save_lazily(core);
         if (result != H7_DONE) {
             return result;
@@ -368,6 +379,7 @@ bool h7_exception_take(struct h7_core *core) {
         return false;
     }
     core->lockup = false; /* only NMI gets here in lockup */
+    core->busy.effect = true; /* the floating-point context and SCB change, which busy.c does not compare */
     if (push_frame(core, &exc_return) == H7_ABORTED) {
         core->aborted = core->returning = true; /* still pending */
     } else if (core->lockup) {
@@ -456,6 +468,7 @@ void h7_exception_return(struct h7_core *core, uint32_t exc_return) {
     bool valid = may_return(core, exc_return);
     enum h7_result result = H7_FAULTED; /* or tail-chaining: there is an exception to take */
     core->derived = false;
+    core->busy.effect = true;
     if (returning < H7_EXCEPTIONS) { /* a debugger or a forged frame may have put in anything */
         h7_nvic_deactivate(core, returning);
     }

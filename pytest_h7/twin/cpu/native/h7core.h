@@ -6,8 +6,8 @@
  *   h7_core     one core: registers, NVIC, SysTick, system control, MPU, debug. One instruction is one
  *               cycle, also an instruction that an IT block skips; entering and leaving an exception takes
  *               no cycle of its own.
- *   h7_host     the chip around the cores: five functions of the embedding program that answer accesses
- *               which no memory answers, and that learn of sleep, events and resets.
+ *   h7_host     the chip around the cores: functions of the embedding program that answer accesses which no
+ *               memory answers, and that learn of sleep, events, resets and halts.
  *
  * `h7_core_run` alternates between the world outside of instructions (ticks, exceptions, sleep: run.c) and
  * `h7_execute` (execute.c), which runs instructions from the cache of decoded ones until its budget is used
@@ -55,6 +55,7 @@ struct h7_host {
     void (*woke)(void *context, struct h7_core *core);
     void (*event_sent)(void *context, struct h7_core *core);      /* SEV executed */
     void (*reset_requested)(void *context, struct h7_core *core); /* AIRCR.SYSRESETREQ written */
+    void (*halt_changed)(void *context, struct h7_core *core);    /* core->debug.halted */
 };
 
 enum h7_model { H7_CORTEX_M7, H7_CORTEX_M4 };
@@ -109,8 +110,9 @@ enum {
 #define H7_HFSR_DEBUGEVT (1u << 31)
 enum { H7_DFSR_HALTED = 1, H7_DFSR_BKPT = 2, H7_DFSR_DWTTRAP = 4, H7_DFSR_VCATCH = 8, H7_DFSR_EXTERNAL = 16 };
 
-/* Bits of CCR, SCR, CONTROL, xPSR, EXC_RETURN, used by more than one file. */
+/* Bits of ACTLR, CCR, SCR, CONTROL, xPSR, EXC_RETURN, used by more than one file. */
 enum {
+    H7_ACTLR_DISDEFWBUF = 1 << 1, /* of the Cortex-M4 */
     H7_CCR_NONBASETHRDENA = 1 << 0,
     H7_CCR_USERSETMPEND = 1 << 1,
     H7_CCR_UNALIGN_TRP = 1 << 3,
@@ -163,7 +165,8 @@ struct h7_scb {
     uint32_t cpacr;
     uint32_t fpccr, fpcar, fpdscr;
     uint32_t csselr;
-    uint32_t cache[7]; /* ITCMCR, DTCMCR, AHBPCR, CACR, AHBSCR, -, ABFSR of the Cortex-M7: stored */
+    uint32_t cache[6]; /* ITCMCR, DTCMCR, AHBPCR, CACR, AHBSCR, - of the Cortex-M7: stored */
+    uint32_t abfsr;    /* of the Cortex-M7 */
 };
 
 enum { H7_MPU_REGIONS = 16 };
@@ -516,6 +519,8 @@ enum h7_result h7_load_as(struct h7_core *core, uint32_t address, uint32_t size,
                           bool privileged);
 enum h7_result h7_store_as(struct h7_core *core, uint32_t address, uint32_t size, uint32_t value,
                            bool privileged);
+/* A word of a frame: the bus's answer is waited for. */
+enum h7_result h7_store_frame(struct h7_core *core, uint32_t address, uint32_t value, bool privileged);
 /* Host memory behind `length` bytes in one region, without any permission check; NULL if there is none. */
 uint8_t *h7_memory_at(struct h7_core *core, uint32_t address, uint32_t length);
 void h7_flush_translations(struct h7_core *core); /* MPU, privilege, watchpoints changed */
@@ -526,6 +531,9 @@ int32_t h7_execution_priority(const struct h7_core *core, bool with_primask);
 /* Make core->fault-like synchronous exception pending, or what it escalates to; SVCall too (status 0).
  * r[15] and itstate must be those to be stacked. */
 void h7_exception_fault(struct h7_core *core, uint32_t number, uint32_t status, uint32_t address);
+/* An asynchronous bus error has arrived: BusFault becomes pending, if it is not enabled HardFault, whatever the
+ * priority is; it never locks up (Arm DUI0646 2.4.3). */
+void h7_exception_asynchronous(struct h7_core *core);
 void h7_hard_fault(struct h7_core *core, uint32_t hfsr);
 void h7_lock_up(struct h7_core *core);
 /* Enter the pending exception if it preempts; returns whether it does (and vector catch is done). If the host
@@ -572,6 +580,11 @@ enum h7_result h7_scs_store(struct h7_core *core, uint32_t address, uint32_t siz
  * HFNMIENA and the execution priority into account. */
 enum { H7_MAY_READ = 1, H7_MAY_WRITE = 2, H7_MAY_EXECUTE = 4 };
 uint32_t h7_mpu_permissions(const struct h7_core *core, uint32_t address, bool privileged, bool *uniform);
+/* Whether a store to `address`, outside of the private bus, ends before the bus has answered, so that its error is
+ * an asynchronous one. On the Cortex-M7 each does, even to Strongly-ordered memory (Arm DUI0646 2.4.3). On the
+ * Cortex-M4 those to Normal and Device memory do, where ACTLR.DISDEFWBUF does not keep the default memory map's
+ * from it (Arm DDI0439, write buffer). Exclusive stores are taken to be no exception: not known of the hardware. */
+bool h7_mpu_buffers(const struct h7_core *core, uint32_t address);
 
 /* mpu.c, for scs.c */
 void h7_mpu_reset(struct h7_core *core);

@@ -309,7 +309,7 @@ static void translate(struct h7_core *core, uint32_t address, const struct h7_re
 
 /* ---- single accesses ---------------------------------------------------------------------------------- */
 
-/* Handlers of HardFault and NMI may ask for data accesses without bus faults. */
+/* Handlers of HardFault and NMI may ask for data accesses without synchronous bus faults. */
 static bool ignores_bus_faults(const struct h7_core *core) {
     return core->scb.ccr & H7_CCR_BFHFNMIGN && h7_execution_priority(core, true) < 0;
 }
@@ -384,8 +384,34 @@ static void written(struct h7_core *core, const uint8_t *memory, uint32_t size) 
     }
 }
 
+/* Bits of ABFSR (Arm DDI0489F 3.3.9). */
+enum { ABFSR_AHBP = 1 << 2, ABFSR_AXIM = 1 << 3, SLVERR = 2 << 8, DECERR = 3 << 8 };
+
+/* At which interface of the Cortex-M7 an error arrives. That AHBP reaches 256 MB, which the peripherals of D2 are
+ * in, and that only an address which nothing answers is a decode error, is not known of the hardware. */
+static uint32_t interface_of(const struct h7_core *core, uint32_t address) {
+    if (address >> 28 == 4 || address >= 0xE0000000) {
+        return ABFSR_AHBP;
+    }
+    return ABFSR_AXIM | (region_at(core, address) || is_peripheral(address) ? SLVERR : DECERR);
+}
+
+/* The errors of buffered stores arrive in front of the next instruction, so there is nothing for barriers to wait
+ * for. */
+static enum h7_result store_result(struct h7_core *core, enum h7_bus answer, uint32_t address, bool buffered) {
+    if (answer != H7_BUS_FAULT || !buffered || !h7_mpu_buffers(core, address)) {
+        return bus_result(core, answer, address);
+    }
+    if (core->model == H7_CORTEX_M7) {
+        core->scb.abfsr |= interface_of(core, address);
+    }
+    core->busy.effect = true;
+    h7_exception_asynchronous(core);
+    return H7_DONE;
+}
+
 static enum h7_result store_aligned(struct h7_core *core, uint32_t address, uint32_t size, uint32_t value,
-                                    bool privileged) {
+                                    bool privileged, bool buffered) {
     if (is_private(address)) {
         core->busy.effect = true;
         return h7_scs_store(core, address, size, value, privileged);
@@ -414,9 +440,10 @@ static enum h7_result store_aligned(struct h7_core *core, uint32_t address, uint
     } else if (region || is_peripheral(address)) {
         core->busy.effect = true;
         value &= size == 4 ? ~0u : (1u << 8 * size) - 1;
-        result = bus_result(core, core->host.write(core->host.context, core, address, size, value), address);
+        result = store_result(core, core->host.write(core->host.context, core, address, size, value), address,
+                              buffered);
     } else {
-        result = bus_result(core, H7_BUS_FAULT, address);
+        result = store_result(core, H7_BUS_FAULT, address, buffered);
     }
     if (core->watching && result == H7_DONE) {
         h7_debug_accessed(core, address, size, true);
@@ -456,18 +483,23 @@ enum h7_result h7_load_as(struct h7_core *core, uint32_t address, uint32_t size,
 
 enum h7_result h7_store_as(struct h7_core *core, uint32_t address, uint32_t size, uint32_t value, bool privileged) {
     if (!(address & (size - 1))) {
-        return store_aligned(core, address, size, value, privileged);
+        return store_aligned(core, address, size, value, privileged, true);
     }
     if (!bears_unaligned(core, address)) {
         return H7_FAULTED;
     }
     for (uint32_t index = 0; index < size; index++) {
-        enum h7_result result = store_aligned(core, address + index, 1, value >> 8 * index & 0xFF, privileged);
+        enum h7_result result =
+            store_aligned(core, address + index, 1, value >> 8 * index & 0xFF, privileged, true);
         if (result != H7_DONE) {
             return result;
         }
     }
     return H7_DONE;
+}
+
+enum h7_result h7_store_frame(struct h7_core *core, uint32_t address, uint32_t value, bool privileged) {
+    return store_aligned(core, address, 4, value, privileged, false);
 }
 
 /* Whether an unaligned access stays in a page, so that its translation counts for all bytes. */

@@ -1,24 +1,33 @@
 /* The extension module `_native`: cores, and the board that runs them. Limited API: one binary for CPython 3.11 on.
  *
- * The host's functions are looked up once and called with the core as first argument. What they raise ends the
- * run in front of the instruction and comes out of `run`; the class given as bus fault is what firmware sees as
- * one. */
+ * The host's functions are looked up once and called with the core as first argument; registers that it maps are
+ * answered by functions of their own. What any of them raises ends the run in front of the instruction and comes
+ * out of `run`; the class given as bus fault is what firmware sees as one. */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
+#include <string.h>
 #include <structmember.h>
 
 #include "h7core.h"
 #include "schedule.h"
 #include "snapshot.h"
 
-enum { READ, WRITE, SLEPT, WOKE, EVENT_SENT, RESET_REQUESTED, CALLBACKS };
-static const char *const callback_name[CALLBACKS] = {"core_read",  "core_write", "core_slept",
-                                                     "core_woke", "event_sent", "reset_requested"};
+enum { READ, WRITE, SLEPT, WOKE, EVENT_SENT, RESET_REQUESTED, HALT_CHANGED, CALLBACKS };
+static const char *const callback_name[CALLBACKS] = {
+    "core_read", "core_write", "core_slept", "core_woke", "event_sent", "reset_requested", "halt_changed"};
+
+/* A register that two functions answer in place of the host: reader(master) and writer(value, master). */
+struct mapped_register {
+    uint32_t address, size;
+    PyObject *way; /* (reader, writer, master), NULL if there is none */
+};
+enum { REGISTERS = 256 };
 
 typedef struct {
     PyObject_HEAD
     struct h7_core *core;
+    struct mapped_register mapped[REGISTERS]; /* a new one replaces that of the same hash */
     PyObject *callback[CALLBACKS];
     PyObject *bus_fault;
     PyObject *error[3]; /* type, value, traceback of what a callback raised */
@@ -56,13 +65,36 @@ static enum h7_bus answer(Core *self) {
     return H7_BUS_ABORT;
 }
 
+static struct mapped_register *mapping_of(Core *self, uint32_t address, uint32_t size) {
+    return &self->mapped[(address >> 2 ^ address >> 10 ^ size) % REGISTERS];
+}
+
+/* Return a new reference to the functions for an access, because it may unmap them; NULL if the host serves it. */
+static PyObject *way_to(Core *self, uint32_t address, uint32_t size) {
+    struct mapped_register *mapping = mapping_of(self, address, size);
+    if (mapping->address != address || mapping->size != size) {
+        return NULL;
+    }
+    Py_XINCREF(mapping->way);
+    return mapping->way;
+}
+
+static void unmap_registers(Core *self) {
+    for (int index = 0; index < REGISTERS; index++) {
+        Py_CLEAR(self->mapped[index].way);
+    }
+}
+
 static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value) {
     (void)core;
     Core *self = context;
-    PyObject *place = PyLong_FromUnsignedLong(address), *length = PyLong_FromUnsignedLong(size);
-    PyObject *result = PyObject_CallFunctionObjArgs(self->callback[READ], self, place, length, NULL);
-    Py_DECREF(place);
-    Py_DECREF(length);
+    PyObject *way = way_to(self, address, size), *result;
+    if (way) {
+        result = PyObject_CallFunctionObjArgs(PyTuple_GetItem(way, 0), PyTuple_GetItem(way, 2), NULL);
+        Py_DECREF(way);
+    } else {
+        result = PyObject_CallFunction(self->callback[READ], "OII", self, address, size);
+    }
     if (!result) {
         return answer(self);
     }
@@ -74,12 +106,15 @@ static enum h7_bus bus_read(void *context, struct h7_core *core, uint32_t addres
 static enum h7_bus bus_write(void *context, struct h7_core *core, uint32_t address, uint32_t size, uint32_t value) {
     (void)core;
     Core *self = context;
-    PyObject *place = PyLong_FromUnsignedLong(address), *length = PyLong_FromUnsignedLong(size);
-    PyObject *number = PyLong_FromUnsignedLong(value);
-    PyObject *result = PyObject_CallFunctionObjArgs(self->callback[WRITE], self, place, length, number, NULL);
-    Py_DECREF(place);
-    Py_DECREF(length);
-    Py_DECREF(number);
+    PyObject *way = way_to(self, address, size), *result;
+    if (way) {
+        PyObject *number = PyLong_FromUnsignedLong(value);
+        result = PyObject_CallFunctionObjArgs(PyTuple_GetItem(way, 1), number, PyTuple_GetItem(way, 2), NULL);
+        Py_DECREF(number);
+        Py_DECREF(way);
+    } else {
+        result = PyObject_CallFunction(self->callback[WRITE], "OIII", self, address, size, value);
+    }
     if (!result) {
         return answer(self);
     }
@@ -100,6 +135,7 @@ static void slept(void *context, struct h7_core *core) { (void)core; notify(cont
 static void woke(void *context, struct h7_core *core) { (void)core; notify(context, WOKE); }
 static void event_sent(void *context, struct h7_core *core) { (void)core; notify(context, EVENT_SENT); }
 static void reset_requested(void *context, struct h7_core *core) { (void)core; notify(context, RESET_REQUESTED); }
+static void halt_changed(void *context, struct h7_core *core) { (void)core; notify(context, HALT_CHANGED); }
 
 /* Return None, or raise what a callback raised. */
 static PyObject *none_or_error(Core *self) {
@@ -131,7 +167,8 @@ static int core_init(Core *self, PyObject *arguments, PyObject *keywords) {
     Py_INCREF(bus_fault);
     Py_XDECREF(self->bus_fault);
     self->bus_fault = bus_fault;
-    struct h7_host functions = {self, bus_read, bus_write, slept, woke, event_sent, reset_requested};
+    struct h7_host functions = {self,       bus_read,        bus_write,   slept, woke,
+                                event_sent, reset_requested, halt_changed};
     h7_core_free(self->core);
     self->core = h7_core_new((enum h7_model)model, &functions);
     if (!self->core) {
@@ -146,6 +183,9 @@ static int core_traverse(Core *self, visitproc visit, void *arg) {
     for (int index = 0; index < CALLBACKS; index++) {
         Py_VISIT(self->callback[index]);
     }
+    for (int index = 0; index < REGISTERS; index++) {
+        Py_VISIT(self->mapped[index].way);
+    }
     Py_VISIT(self->bus_fault);
     for (int index = 0; index < 3; index++) {
         Py_VISIT(self->error[index]);
@@ -157,6 +197,7 @@ static int core_clear(Core *self) {
     for (int index = 0; index < CALLBACKS; index++) {
         Py_CLEAR(self->callback[index]);
     }
+    unmap_registers(self);
     Py_CLEAR(self->bus_fault);
     for (int index = 0; index < 3; index++) {
         Py_CLEAR(self->error[index]);
@@ -298,6 +339,30 @@ static PyObject *core_unmap(Core *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_map_register(Core *self, PyObject *arguments) {
+    unsigned address, size;
+    PyObject *way;
+    if (!PyArg_ParseTuple(arguments, "IIO!", &address, &size, &PyTuple_Type, &way)) {
+        return NULL;
+    }
+    if (PyTuple_Size(way) != 3) {
+        PyErr_SetString(PyExc_ValueError, "the way to a register is (reader, writer, master)");
+        return NULL;
+    }
+    struct mapped_register *mapping = mapping_of(self, address, size);
+    PyObject *previous = mapping->way;
+    Py_INCREF(way);
+    *mapping = (struct mapped_register){address, size, way};
+    Py_XDECREF(previous);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_unmap_registers(Core *self, PyObject *unused) {
+    (void)unused;
+    unmap_registers(self);
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_invalidate(Core *self, PyObject *arguments) {
     unsigned address, length;
     if (!PyArg_ParseTuple(arguments, "II", &address, &length)) {
@@ -374,6 +439,7 @@ static PyObject *core_restore(Core *self, PyObject *state) {
         PyErr_SetString(PyExc_ValueError, "the state is not one of this core");
         return NULL;
     }
+    unmap_registers(self);
     h7_core_restore(self->core, bytes);
     Py_RETURN_NONE;
 }
@@ -441,6 +507,8 @@ static PyMethodDef methods[] = {
     METHOD(write_debug, METH_VARARGS),
     METHOD(map, METH_VARARGS),
     METHOD(unmap, METH_VARARGS),
+    METHOD(map_register, METH_VARARGS),
+    METHOD(unmap_registers, METH_NOARGS),
     METHOD(invalidate, METH_VARARGS),
     METHOD(component, METH_VARARGS),
     METHOD(component_word, METH_VARARGS),
@@ -493,8 +561,10 @@ typedef struct {
 
 static PyObject *event_type;
 
+static Event *event_of(struct h7_event *event) { return (Event *)((char *)event - offsetof(Event, event)); }
+
 static void happen(struct h7_event *event) {
-    Event *self = (Event *)((char *)event - offsetof(Event, event));
+    Event *self = event_of(event);
     Board *board = self->board;
     PyObject *action = self->action;
     self->action = NULL;
@@ -563,6 +633,12 @@ static PyType_Spec event_spec = {
 
 static PyObject *core_type;
 
+static void cancel_all(Board *self) {
+    for (struct h7_event *event; (event = h7_board_first_event(self->native));) {
+        Py_XDECREF(event_cancel(event_of(event), NULL));
+    }
+}
+
 static int board_init(Board *self, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"one", "other", NULL};
     PyObject *core[H7_CORES] = {NULL};
@@ -588,16 +664,15 @@ static int board_traverse(Board *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE((PyObject *)self));
     Py_VISIT(self->core[0]);
     Py_VISIT(self->core[1]);
-    for (struct h7_event *event = h7_board_first_event(self->native); event; event = h7_board_next_event(self->native, event)) {
-        Py_VISIT(((Event *)((char *)event - offsetof(Event, event)))->action);
+    for (struct h7_event *event = h7_board_first_event(self->native); event;
+         event = h7_board_next_event(self->native, event)) {
+        Py_VISIT(event_of(event)->action);
     }
     return 0;
 }
 
 static int board_clear(Board *self) {
-    for (struct h7_event *event; (event = h7_board_first_event(self->native));) {
-        Py_XDECREF(event_cancel((Event *)((char *)event - offsetof(Event, event)), NULL));
-    }
+    cancel_all(self);
     Py_CLEAR(self->core[0]);
     Py_CLEAR(self->core[1]);
     for (int index = 0; index < 3; index++) {
@@ -709,6 +784,86 @@ static PyObject *board_set_frequency(Board *self, PyObject *arguments) {
     return none_or_error(core);
 }
 
+/* ---- save and restore: (state, ((event, action, time, order), ...)) ------------------------------------ */
+
+static int not_while_running(Board *self) {
+    if (h7_board_is_running(self->native)) {
+        PyErr_SetString(PyExc_RuntimeError, "the board runs: save and restore between runs");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *board_save(Board *self, PyObject *unused) {
+    (void)unused;
+    struct h7_board_state state;
+    if (not_while_running(self) < 0) {
+        return NULL;
+    }
+    PyObject *events = PyList_New(0);
+    if (!events) {
+        return NULL;
+    }
+    for (struct h7_event *next = h7_board_first_event(self->native); next;
+         next = h7_board_next_event(self->native, next)) {
+        Event *event = event_of(next);
+        PyObject *entry = Py_BuildValue("OOKK", event, event->action, (unsigned long long)next->time,
+                                        (unsigned long long)next->order);
+        if (!entry || PyList_Append(events, entry) < 0) {
+            Py_XDECREF(entry);
+            Py_DECREF(events);
+            return NULL;
+        }
+        Py_DECREF(entry);
+    }
+    h7_board_save(self->native, &state);
+    return Py_BuildValue("y#N", (const char *)&state, (Py_ssize_t)sizeof state, events);
+}
+
+static int put_back(Board *self, PyObject *entry) {
+    PyObject *event, *action;
+    unsigned long long time, order;
+    if (!PyArg_ParseTuple(entry, "O!OKK", (PyTypeObject *)event_type, &event, &action, &time, &order)) {
+        return -1;
+    }
+    Event *of = (Event *)event;
+    of->event.time = time;
+    of->event.order = order;
+    if (!h7_board_put_back(self->native, &of->event)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_INCREF(action);
+    Py_INCREF(event);
+    of->action = action;
+    of->board = self;
+    return 0;
+}
+
+static PyObject *board_restore(Board *self, PyObject *arguments) {
+    const char *bytes;
+    Py_ssize_t size;
+    PyObject *events;
+    struct h7_board_state state;
+    if (not_while_running(self) < 0 ||
+        !PyArg_ParseTuple(arguments, "(y#O!)", &bytes, &size, &PyList_Type, &events)) {
+        return NULL;
+    }
+    if ((size_t)size != sizeof state) {
+        PyErr_SetString(PyExc_ValueError, "the state is not one of a board");
+        return NULL;
+    }
+    memcpy(&state, bytes, sizeof state);
+    cancel_all(self);
+    h7_board_restore(self->native, &state);
+    for (Py_ssize_t index = 0; index < PyList_Size(events); index++) {
+        if (put_back(self, PyList_GetItem(events, index)) < 0) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *board_now(Board *self, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLongLong(h7_board_now(self->native));
@@ -718,7 +873,10 @@ static PyObject *board_now(Board *self, void *unused) {
 static PyMethodDef board_methods[] = {
     BOARD_METHOD(schedule, METH_VARARGS),       BOARD_METHOD(run_for, METH_O),
     BOARD_METHOD(touch, METH_O),                BOARD_METHOD(set_clock, METH_VARARGS | METH_KEYWORDS),
-    BOARD_METHOD(set_frequency, METH_VARARGS),  {NULL, NULL, 0, NULL},
+    BOARD_METHOD(set_frequency, METH_VARARGS),
+    {"save", (PyCFunction)(void (*)(void))board_save, METH_NOARGS, NULL},
+    {"restore", (PyCFunction)(void (*)(void))board_restore, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef board_properties[] = {
     {"now", (getter)board_now, NULL, NULL, NULL},

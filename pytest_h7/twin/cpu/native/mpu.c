@@ -15,6 +15,7 @@ enum {
     SUBREGIONS_LOG2 = 3,
 };
 #define RBAR_ADDRESS 0xFFFFFFE0u
+#define RASR_TYPE 0x003B0000u /* TEX, C and B: zero is Strongly-ordered */
 #define SYSTEM_SPACE 0xE0000000u /* never executes */
 
 enum { DATA = H7_MAY_READ | H7_MAY_WRITE, EVERYTHING = DATA | H7_MAY_EXECUTE };
@@ -57,25 +58,49 @@ static bool region_covers(const struct h7_mpu *mpu, uint32_t number, uint32_t ad
     return !disabled || !(disabled >> ((address & inside) >> granule_log2) & 1);
 }
 
+/* Whether the regions are asked about an address at all. */
+static bool applies(const struct h7_core *core, uint32_t address) {
+    uint32_t control = core->mpu.control;
+    return control & H7_MPU_ENABLE && address >> 20 != SYSTEM_SPACE >> 20 &&
+           (control & H7_MPU_HFNMIENA || h7_execution_priority(core, false) >= 0);
+}
+
+/* The region that counts at an address, `count` if there is none. */
+static uint32_t region_at(const struct h7_mpu *mpu, uint32_t address, bool *uniform) {
+    for (uint32_t number = mpu->count; number-- > 0;) {
+        if (region_covers(mpu, number, address, uniform)) {
+            return number;
+        }
+    }
+    return mpu->count;
+}
+
 uint32_t h7_mpu_permissions(const struct h7_core *core, uint32_t address, bool privileged, bool *uniform) {
     const struct h7_mpu *mpu = &core->mpu;
     *uniform = true;
-    if (!(mpu->control & H7_MPU_ENABLE) || address >> 20 == SYSTEM_SPACE >> 20 ||
-        (!(mpu->control & H7_MPU_HFNMIENA) && h7_execution_priority(core, false) < 0)) {
+    if (!applies(core, address)) {
         return default_permissions(address);
     }
-    for (uint32_t number = mpu->count; number-- > 0;) {
-        uint32_t attributes = mpu->attributes[number], rights;
-        if (!region_covers(mpu, number, address, uniform)) {
-            continue;
-        }
-        rights = rights_of_ap[attributes >> 24 & 7][privileged ? 0 : 1];
-        if (rights & H7_MAY_READ && !(attributes & RASR_XN) && address < SYSTEM_SPACE) {
-            rights |= H7_MAY_EXECUTE;
-        }
-        return rights;
+    uint32_t number = region_at(mpu, address, uniform);
+    if (number == mpu->count) {
+        return privileged && mpu->control & H7_MPU_PRIVDEFENA ? default_permissions(address) : 0;
     }
-    return privileged && mpu->control & H7_MPU_PRIVDEFENA ? default_permissions(address) : 0;
+    uint32_t attributes = mpu->attributes[number];
+    uint32_t rights = rights_of_ap[attributes >> 24 & 7][privileged ? 0 : 1];
+    if (rights & H7_MAY_READ && !(attributes & RASR_XN) && address < SYSTEM_SPACE) {
+        rights |= H7_MAY_EXECUTE;
+    }
+    return rights;
+}
+
+bool h7_mpu_buffers(const struct h7_core *core, uint32_t address) {
+    bool uniform;
+    uint32_t number = applies(core, address) ? region_at(&core->mpu, address, &uniform) : core->mpu.count;
+    if (core->model == H7_CORTEX_M7) {
+        return true;
+    }
+    return number == core->mpu.count ? !(core->scb.actlr & H7_ACTLR_DISDEFWBUF)
+                                     : core->mpu.attributes[number] & RASR_TYPE;
 }
 
 void h7_mpu_reset(struct h7_core *core) {

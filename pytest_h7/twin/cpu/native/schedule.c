@@ -1,6 +1,7 @@
 #include "schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "busy.h"
 
@@ -25,7 +26,7 @@ struct h7_board {
     uint64_t time;
     struct clock *current; /* of the core that executes */
     uint64_t slice_end;
-    bool failed;
+    bool failed, running;
 };
 
 /* ---- cycles and picoseconds: products of 70 bits, in two steps of a million ----------------------------- */
@@ -128,7 +129,7 @@ static uint64_t next_event(const struct h7_board *board) {
     return board->events ? board->queue[0]->time : H7_NEVER;
 }
 
-bool h7_board_schedule(struct h7_board *board, struct h7_event *event, uint64_t delay) {
+bool h7_board_put_back(struct h7_board *board, struct h7_event *event) {
     if (board->events == board->capacity) {
         uint32_t capacity = board->capacity ? 2 * board->capacity : 16;
         struct h7_event **queue = realloc(board->queue, capacity * sizeof *queue);
@@ -138,12 +139,19 @@ bool h7_board_schedule(struct h7_board *board, struct h7_event *event, uint64_t 
         board->queue = queue;
         board->capacity = capacity;
     }
+    sift(board, board->events++, event);
+    return true;
+}
+
+bool h7_board_schedule(struct h7_board *board, struct h7_event *event, uint64_t delay) {
     event->time = h7_board_now(board) + delay;
     event->order = board->order++;
+    if (!h7_board_put_back(board, event)) {
+        return false;
+    }
     if (board->current && event->time < board->slice_end) {
         end_slice(board);
     }
-    sift(board, board->events++, event);
     return true;
 }
 
@@ -296,6 +304,7 @@ static void run_slice(struct h7_board *board, uint64_t end) {
 enum h7_run h7_board_run(struct h7_board *board, uint64_t duration) {
     uint64_t end = board->time + duration;
     board->failed = false;
+    board->running = true;
     distrust_loops(board);
     while (board->time < end && !board->failed) {
         run_events(board);
@@ -304,8 +313,11 @@ enum h7_run h7_board_run(struct h7_board *board, uint64_t duration) {
         }
     }
     run_events(board);
+    board->running = false;
     return board->failed ? H7_RUN_ABORTED : H7_RUN_DONE;
 }
+
+bool h7_board_is_running(const struct h7_board *board) { return board->running; }
 
 /* ---- for host functions -------------------------------------------------------------------------------- */
 
@@ -342,4 +354,31 @@ void h7_board_set_frequency(struct h7_board *board, struct h7_core *core, uint64
     anchor(clock, clock_time(clock));
     clock->hz = hz;
     end_slice(board);
+}
+
+/* ---- save and restore ---------------------------------------------------------------------------------- */
+
+void h7_board_save(const struct h7_board *board, struct h7_board_state *state) {
+    memset(state, 0, sizeof *state);
+    state->time = board->time;
+    state->order = board->order;
+    for (uint32_t index = 0; index < board->cores; index++) {
+        const struct clock *clock = &board->clock[index];
+        state->clock[index].hz = clock->hz;
+        state->clock[index].time = clock->time;
+        state->clock[index].cycles = clock->cycles;
+        state->clock[index].on = clock->on;
+    }
+}
+
+void h7_board_restore(struct h7_board *board, const struct h7_board_state *state) {
+    board->time = state->time;
+    board->order = state->order;
+    for (uint32_t index = 0; index < board->cores; index++) {
+        struct clock *clock = &board->clock[index];
+        clock->hz = state->clock[index].hz;
+        clock->time = state->clock[index].time;
+        clock->cycles = state->clock[index].cycles;
+        clock->on = state->clock[index].on;
+    }
 }

@@ -48,4 +48,20 @@ void h7_board_touch(struct h7_board *board, struct h7_core *core);
 void h7_board_set_clock(struct h7_board *board, struct h7_core *core, bool on);
 void h7_board_set_frequency(struct h7_board *board, struct h7_core *core, uint64_t hz);
 
+/* Between runs: what the board knows besides its cores and its events, as a value. */
+struct h7_board_state {
+    uint64_t time, order;
+    struct {
+        uint64_t hz, time, cycles;
+        bool on;
+    } clock[H7_CORES];
+};
+void h7_board_save(const struct h7_board *board, struct h7_board_state *state);
+/* The cores' states are restored before, and all events cancelled. Then events come back with h7_board_put_back,
+ * with the time and order that they had. */
+void h7_board_restore(struct h7_board *board, const struct h7_board_state *state);
+bool h7_board_put_back(struct h7_board *board, struct h7_event *event);
+/* Whether a core executes or an event happens right now. */
+bool h7_board_is_running(const struct h7_board *board);
+
 #endif

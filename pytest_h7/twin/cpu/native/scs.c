@@ -54,8 +54,9 @@ enum {
     MVFR0 = 0xF40,
     ICIALLU = 0xF50,
     ICIMVAU = 0xF58,
-    TCM_CONTROL = 0xF90, /* ITCMCR to ABFSR (Arm DDI0489F section 3.3) */
-    TCM_CONTROL_END = 0xFAC,
+    TCM_CONTROL = 0xF90, /* ITCMCR to AHBSCR (Arm DDI0489F section 3.3) */
+    TCM_CONTROL_END = 0xFA8,
+    ABFSR = 0xFA8,
 };
 
 /* ---- what a core says of itself ---------------------------------------------------------------------- */
@@ -438,6 +439,8 @@ static uint32_t read_scs(struct h7_core *core, uint32_t offset, bool debugger) {
         return scb->fpcar;
     case FPDSCR:
         return scb->fpdscr;
+    case ABFSR:
+        return scb->abfsr;
     default:
         return read_component(core, SCS + offset);
     }
@@ -534,6 +537,9 @@ static void write_scs(struct h7_core *core, uint32_t offset, uint32_t value, boo
         break;
     case FPDSCR:
         scb->fpdscr = value & H7_FPDSCR_WRITABLE;
+        break;
+    case ABFSR: /* whatever is written */
+        scb->abfsr = 0;
         break;
     case ICIALLU:
     case ICIMVAU:
