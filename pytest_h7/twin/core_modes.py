@@ -78,13 +78,19 @@ class CoreModes:
 
     def slept(self, core: Core) -> None:
         """A core executed WFI or WFE, or sleeps on exit."""
-        if core.sleep is not Sleep.DEEP:
-            self._modes[core.name] = CpuMode.SLEEP
-        elif self._mcu.exti.wake_pending(core.name):
-            self._modes[core.name] = CpuMode.SLEEP
-            self._refused.add(core.name)
-        else:
+        deep = core.sleep is Sleep.DEEP
+        if deep and not self._mcu.exti.wake_pending(core.name):
             self._stop(core)
+            return
+        self._modes[core.name] = CpuMode.SLEEP
+        if deep:
+            self._refused.add(core.name)
+        self._tell_of_sleep(core.name)
+
+    def _tell_of_sleep(self, name: str) -> None:
+        """Tell the peripherals that CSleep has begun or ended, if that matters to one."""
+        if self._mcu.rcc.gates_in_sleep(name):
+            self._mcu.update_kernel_clocks()
 
     def _stop(self, core: Core) -> None:
         name = core.name
@@ -107,11 +113,13 @@ class CoreModes:
         name = core.name
         before, self._modes[name] = self._modes[name], CpuMode.RUN
         self._refused.discard(name)
-        if before is CpuMode.STOP:
-            self._mcu.scheduler.set_clock(core, on=True)
-            self._mcu.update_domains()
-        else:
-            self._mcu.update_kernel_clocks()
+        if before is not CpuMode.STOP:
+            self._tell_of_sleep(name)
+            return
+        self._mcu.scheduler.set_clock(core, on=True)
+        self._mcu.update_domains()
+        if name in self._lost:
+            self._restart(name)
 
     def wakeup_changed(self, name: str) -> None:
         """EXTI's wake-up of a core may have changed."""
@@ -156,8 +164,7 @@ class CoreModes:
         self._modes[name] = CpuMode.RUN
         self._mcu.update_domains()
         if name in self._lost:
-            self._lost.remove(name)
-            self._mcu.start_core(name, debug=True)
+            self._restart(name)
             return
         core = self._mcu.cores[name]
         self._mcu.scheduler.set_clock(core, on=True)
@@ -168,6 +175,10 @@ class CoreModes:
     def domain_restarted(self, name: str) -> None:
         """The domain of a core has its supply again."""
         self._lost.add(name)
+
+    def _restart(self, name: str) -> None:
+        self._lost.remove(name)
+        self._mcu.start_core(name, debug=True)
 
     # -- hold -----------------------------------------------------------------------------------
 
@@ -191,13 +202,14 @@ class CoreModes:
     # -- what follows from the modes ------------------------------------------------------------
 
     @property
-    def system_stops(self) -> bool:
-        """Whether both cores are in CStop and no wake-up is on its way, as system Stop needs."""
-        return (
-            all(mode is CpuMode.STOP for mode in self._modes.values())
-            and not self._kept_back
-            and not any(self._is_waking(name) for name in CORES)
-        )
+    def all_stopped(self) -> bool:
+        """Whether both cores are in CStop, and neither only because it is on hold."""
+        return not self._kept_back and all(mode is CpuMode.STOP for mode in self._modes.values())
+
+    @property
+    def waking(self) -> bool:
+        """Whether a wake-up is on its way."""
+        return any(self._is_waking(name) for name in CORES)
 
     def counts(self, name: str) -> bool:
         """Return whether a core clocks what it has allocated: it runs or sleeps, or the debugger keeps it so."""

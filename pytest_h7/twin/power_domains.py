@@ -1,67 +1,78 @@
-"""What the cores' sleep states make of the power domains (RM0399 7.6, 9.5.10 to 9.5.12)."""
+"""What the cores' modes make of the power domains (RM0399 7.6, 7.7.7 to 7.7.10, 9.5.9 to 9.5.12)."""
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.memory import Domain
+from pytest_h7.twin.core_modes import DOMAINS, OTHER, CpuMode
 
 if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
 
-
-class CpuMode(enum.Enum):
-    """Mode of a core (RM0399 7.4.3); ``HELD`` is before BCM or BOOT_Cn releases it."""
-
-    HELD = "held"
-    RUN = "CRun"
-    SLEEP = "CSleep"
-    STOP = "CStop"
+_STATES = ("D1", "D2", "D3")
 
 
 class PowerDomains:
-    """States of D1, D2 and D3: ``"run"``, ``"stop"`` or ``"standby"``."""
+    """States of D1, D2 and D3: ``"run"``, ``"stop"`` or ``"standby"``; that of D3 is the system's."""
 
     def __init__(self, mcu: Mcu) -> None:
         self._mcu = mcu
-        self.states = {"D1": "run", "D2": "run", "D3": "run"}
+        self.states = dict.fromkeys(_STATES, "run")
+
+    def reset(self) -> None:
+        """All domains run after a reset."""
+        self.states = dict.fromkeys(_STATES, "run")
+
+    def enter_standby(self) -> None:
+        """All domains are in Standby with the system."""
+        self.states = dict.fromkeys(_STATES, "standby")
 
     def update(self) -> None:
         """Find the states from the cores' modes; record what firmware can read of it later."""
         mcu = self._mcu
-        before = self.states
-        self.states = self._find()
-        for domain in ("D1", "D2"):
+        if mcu.standby:
+            return
+        before, self.states = self.states, self._find()
+        if before["D3"] == "stop" != self.states["D3"]:
+            mcu.rcc.restart_after_stop()
+            mcu.pwr.leave_stop()
+        if self.states["D3"] == "standby":
+            mcu.enter_standby()
+            return
+        if self.states["D3"] == "stop" != before["D3"]:
+            mcu.pwr.enter_stop()
+        for core, domain in DOMAINS.items():
             if self.states[domain] == "standby" != before[domain]:
                 mcu.pwr.record_domain_standby(domain)
-        if self.states["D3"] == "stop" != before["D3"]:
-            mcu.pwr.record_stop()
-        elif before["D3"] == "stop" != self.states["D3"]:
-            mcu.rcc.restart_after_stop()
+                if not mcu.flash.option(f"nRST_STBY_{domain}"):
+                    mcu.modes.low_power_reset(core)
+                    return
         for left in (Domain.D1, Domain.D2):
             if before[left.value] == "standby" != self.states[left.value]:
                 mcu.domain_left_standby(left)
+        mcu.check_code_is_clocked()
 
     def _find(self) -> dict[str, str]:
         mcu = self._mcu
-        states = {}
-        for domain, owner, other in (("D1", "cm7", "cm4"), ("D2", "cm4", "cm7")):
-            busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
-            if (
-                mcu.mode(owner) is not CpuMode.STOP
-                or busy
-                or (mcu.mode(other) in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.allocated(other, domain))
-            ):
-                states[domain] = "run"
-            elif self.states[domain] == "standby" or mcu.pwr.standby_allowed(domain):
-                states[domain] = "standby"  # what has no supply any more gets it back only to run
-            else:
-                states[domain] = "stop"
-        stopped = all(mcu.mode(core) is CpuMode.STOP for core in ("cm7", "cm4"))
-        states["D3"] = "stop" if stopped and not mcu.pwr.keeps_d3_running else "run"
+        states = {domain: self._find_domain(core, domain) for core, domain in DOMAINS.items()}
+        if not mcu.modes.all_stopped or mcu.pwr.keeps_d3_running or mcu.exti.keeps_d3_running:
+            states["D3"] = "run"
+        elif mcu.modes.waking:
+            states["D3"] = self.states["D3"]
+        elif set(states.values()) == {"standby"} and mcu.pwr.standby_allowed("D3"):
+            states["D3"] = "standby"
+        else:
+            states["D3"] = "stop"
         return states
 
-    def reset(self) -> None:
-        """All domains run after a reset."""
-        self.states = dict.fromkeys(self.states, "run")
+    def _find_domain(self, owner: str, domain: str) -> str:
+        mcu = self._mcu
+        busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
+        other = OTHER[owner]
+        kept = mcu.modes[other] in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.allocated(other, domain)
+        if mcu.modes[owner] is not CpuMode.STOP or busy or kept:
+            return "run"
+        if self.states[domain] == "standby" or mcu.pwr.standby_allowed(domain):
+            return "standby"  # what has no supply any more gets it back only to run
+        return "stop"

@@ -45,6 +45,7 @@ _BOOTS = 8
 _IDLE_SECONDS = 6
 _SNAPSHOTS = 50
 _SNAPSHOTS = 50
+_SNAPSHOTS = 50
 _ROUNDS = 500
 _WINDOW = 0.02
 """Board time in seconds over which instructions are counted; the cores run at 64 MHz."""
@@ -255,6 +256,25 @@ def idle_second() -> Figures:
     if set(ticks) != {1000 * _IDLE_SECONDS} or set(asleep) != {Sleep.SLEEP}:
         raise RuntimeError(f"the cores do not idle: {ticks} ticks in {_IDLE_SECONDS} s, now in {asleep}")
     return {"idle_second_ms": 1e3 * min(times)}
+
+
+def snapshots() -> Figures:
+    """Measure saving the whole board while the reference firmware runs, and putting that back."""
+    from pytest_h7.board.images import load_pair
+
+    board = powered(load_pair(None, None))
+    board.sleep(0.1)
+    snapshot = board.take_snapshot()
+    saving, restoring = [], []
+    for _ in range(_SNAPSHOTS):
+        board.sleep(0.001)
+        start = time.process_time()
+        board.take_snapshot()
+        saved = time.process_time()
+        board.restore(snapshot)
+        saving.append(saved - start)
+        restoring.append(time.process_time() - saved)
+    return {"board_snapshot_ms": 1e3 * min(saving), "board_restore_ms": 1e3 * min(restoring)}
 
 
 def powered(images: Iterable[Image]) -> VirtualBoard:
