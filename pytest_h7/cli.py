@@ -1,9 +1,10 @@
-"""The command line: ``pytest-h7 list``."""
+"""The command line: ``pytest-h7 list`` and ``pytest-h7 twin --fidelity``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -27,6 +28,40 @@ def _list_boards(arguments: argparse.Namespace) -> None:
         print(f"{serial:<{width}}  {product}")
 
 
+def _describe_twin(arguments: argparse.Namespace) -> None:
+    """Print what of the chip the virtual board models."""
+    from pytest_h7.twin.board import VirtualBoard
+    from pytest_h7.twin.fidelity import Fidelity, coverage
+
+    mcu = VirtualBoard().mcu
+    entries = coverage([*mcu.peripherals.values(), *mcu.rcc.banks.values()])
+    wanted = {name.upper() for name in arguments.peripheral}
+    unknown = wanted - {entry.peripheral for entry in entries}
+    if unknown:
+        raise H7Error(
+            f"The chip has no peripheral {', '.join(sorted(unknown))}: names are those of ST's header."
+        )
+    for fidelity in Fidelity:
+        chosen = [
+            entry
+            for entry in entries
+            if entry.fidelity is fidelity and (not wanted or entry.peripheral in wanted)
+        ]
+        if not chosen:
+            continue
+        print(f"{fidelity.value}:")
+        if fidelity is Fidelity.PARTLY or wanted:
+            for entry in chosen:
+                stored = ", ".join(entry.stored_only) or "no register"
+                modelled = entry.registers - len(entry.stored_only)
+                print(
+                    f"  {entry.peripheral}: {modelled} of {entry.registers} registers; stored only: {stored}"
+                )
+        else:
+            names = ", ".join(entry.peripheral for entry in chosen)
+            print(textwrap.fill(names, 100, initial_indent="  ", subsequent_indent="  "))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code, 1 after an error of the bench."""
     parser = argparse.ArgumentParser(prog="pytest-h7", description="Boards for pytest-h7.")
@@ -35,6 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("list", help="show what can be given to --h7-probe")
     listing.add_argument("--probe", metavar="PROBE", help="only those with this in their serial number")
     listing.set_defaults(run=_list_boards)
+    twin = commands.add_parser("twin", help="tell about the virtual board")
+    twin.add_argument(
+        "--fidelity",
+        action="store_true",
+        required=True,
+        help="which peripherals are modelled, partly, or stored",
+    )
+    twin.add_argument("peripheral", nargs="*", help="only these, with their registers (default: all)")
+    twin.set_defaults(run=_describe_twin)
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -29,6 +29,7 @@ class _Option:
     metavar: str
     help: str
     is_path: bool = False
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -55,6 +56,12 @@ def _frequency(text: str) -> int:
     if value not in _FREQUENCIES:
         raise ValueError(f"{value} Hz is outside 5000 to 24000000 Hz, what an ST-LINK V3 can do")
     return value
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("0", "1", "false", "true", "off", "on", "no", "yes"):
+        raise ValueError(f"{text!r} is neither on nor off")
+    return text.lower() in ("1", "true", "on", "yes")
 
 
 def _text(text: str) -> str:
@@ -121,6 +128,13 @@ _OPTIONS = (
         *_choice(TwinAp3),
         "what AP3 memory answers on the virtual board without a clock (default: fault)",
     ),
+    _Option(
+        "twin_strict",
+        _switch,
+        "",
+        "on the virtual board, fail a test whose firmware touches a register that is only stored",
+        is_switch=True,
+    ),
 )
 
 
@@ -128,9 +142,10 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare all options."""
     group = parser.getgroup("h7", "dual-core STM32H7 boards")
     for option in _OPTIONS:
-        group.addoption(
-            option.flag, dest=f"h7_{option.name}", metavar=option.metavar, default=None, help=option.help
-        )
+        how: dict[str, Any] = {"metavar": option.metavar}
+        if option.is_switch:
+            how = {"action": "store_const", "const": "on"}
+        group.addoption(option.flag, dest=f"h7_{option.name}", default=None, help=option.help, **how)
         parser.addini(f"h7_{option.name}", help=option.help, default=None)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WORKER_HEADER = "h7_header"
+_WORKER_FIDELITY = "h7_fidelity"
 _worker_headers_key = pytest.StashKey[list[str]]()
 
 
@@ -84,6 +85,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     h7_session = session.config.stash[session_key]
     if output is not None and h7_session.is_open:
+        output[_WORKER_FIDELITY] = h7_session.fidelity.dump()
         try:
             output[_WORKER_HEADER] = h7_session.header(session.items)
         except H7Error as error:
@@ -93,14 +95,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take what a process of pytest-xdist tells."""
-    for line in getattr(node, "workeroutput", {}).get(_WORKER_HEADER, ()):
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[session_key].fidelity.merge(output.get(_WORKER_FIDELITY, ()))
+    for line in output.get(_WORKER_HEADER, ()):
         node.config.stash[_worker_headers_key].append(f"{node.gateway.id} {line}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was connected to the processes of pytest-xdist."""
+    """Show what was connected to the processes of pytest-xdist, and what of the virtual board was not enough."""
     lines = config.stash[_worker_headers_key]
     for line in sorted(lines, key=lambda line: line.partition(" ")[0]):
+        terminalreporter.write_line(line)
+    for line in config.stash[session_key].fidelity.summary():
         terminalreporter.write_line(line)
 
 
@@ -112,6 +118,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     reason = item.config.stash[session_key].why_skip(item)
     if reason is not None:
         pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """With ``--h7-twin-strict``, fail a test whose firmware relies on what is not modelled."""
+    result = yield
+    if uses_board_key in item.stash:
+        item.config.stash[session_key].check_fidelity()
+    return result
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 
 from pytest_h7.bench.interruption import make_impatient, make_patient, uninterrupted
 from pytest_h7.errors import H7Error, ImageError
+from pytest_h7.fidelity import FidelityLog
 from pytest_h7.markers import image_paths, required_services
 
 if TYPE_CHECKING:
@@ -26,12 +29,14 @@ class BoardSession:
 
     Attributes:
         settings: What the user asked for.
+        fidelity: What the firmware has touched that the virtual board only stores.
         leave_halted: Whether cores that are halted at the end stay so, because a test has timed out there.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.leave_halted = False
+        self.fidelity = FidelityLog()
         self._bench: Bench | None = None
         self._board: Board | None = None
         self._failure: H7Error | None = None
@@ -67,6 +72,20 @@ class BoardSession:
 
         self._bench = Bench(self.settings)
         return Board(self._bench)
+
+    @contextmanager
+    def recorded_fidelity(self) -> Iterator[None]:
+        """Count what the firmware touches during a test that the virtual board only stores."""
+        self.fidelity.begin(self.board)
+        try:
+            yield
+        finally:
+            self.fidelity.end(self.board)
+
+    def check_fidelity(self) -> None:
+        """With ``--h7-twin-strict``, raise UnmodelledRegister for what has been touched during this test."""
+        if self.settings.twin_strict:
+            self.fidelity.check(self.board)
 
     def close(self) -> None:
         """Disconnect."""

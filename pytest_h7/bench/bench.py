@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
@@ -15,6 +16,7 @@ from pytest_h7.errors import ConsoleUnavailable, H7Error
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.twin.board import VirtualBoard
+    from pytest_h7.twin.fidelity import UnmodelledAccess
 
 
 class Power(Protocol):
@@ -112,6 +114,12 @@ class Bench:
             self._console = Console(self._console_port(), self.clock)
             self._silence = None
         return self._console
+
+    def unmodelled_accesses(self) -> Counter[UnmodelledAccess]:
+        """Return what firmware has touched so far that the virtual board only stores; empty on a real one."""
+        if self._virtual_board is None:
+            return Counter()
+        return self._virtual_board.mcu.unmodelled_accesses.copy()
 
     @property
     def opened_console(self) -> Console | None:

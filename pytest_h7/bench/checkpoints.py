@@ -7,7 +7,7 @@ transfers are counted, and what happens afterwards is the same to the cycle.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.bench import Bench
     from pytest_h7.bench.console import ConsoleState
     from pytest_h7.twin.board import BoardSnapshot, VirtualBoard
+    from pytest_h7.twin.fidelity import UnmodelledAccess
 
 _KEPT = 16
 """States that are kept at most; one takes up to 4 MB, mostly far less."""
@@ -52,6 +53,7 @@ class _Checkpoint:
     breakpoint_units: dict[int, bool]
     duration: float
     transfers: int
+    unmodelled: Counter[UnmodelledAccess]
 
 
 class TwinCheckpoints:
@@ -102,6 +104,7 @@ class TwinCheckpoints:
     def _go(self, way: tuple[Hashable, ...], steps: Callable[[], None]) -> None:
         start, transfers = self._moment()
         surroundings = self._surroundings()
+        unmodelled = self._bench.unmodelled_accesses()
         steps()
         if not self._is_quiet() or self._surroundings() != surroundings:
             return  # from where it has led the way is another one: the next time nothing needs flashing
@@ -114,6 +117,7 @@ class TwinCheckpoints:
                 self._bench.connection.target.breakpoint_units_enabled(),
                 end - start,
                 transfers_then - transfers,
+                self._bench.unmodelled_accesses() - unmodelled,
             )
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -122,6 +126,7 @@ class TwinCheckpoints:
         with uninterrupted():
             self._board.restore(kept.snapshot, after=kept.duration)
             self._bench.connection.counter.count += kept.transfers
+            self._board.mcu.unmodelled_accesses += kept.unmodelled
             self._bench.connection.target.set_breakpoint_units_enabled(kept.breakpoint_units)
             console = self._bench.opened_console
             if console is not None and kept.console is not None:

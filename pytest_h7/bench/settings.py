@@ -62,6 +62,7 @@ class Settings:
     flash: FlashPolicy = FlashPolicy.AUTO
     stimulus: str | None = None
     twin_ap3: TwinAp3 = TwinAp3.FAULT
+    twin_strict: bool = False
 
     @property
     def is_twin(self) -> bool:

@@ -9,8 +9,6 @@ import json
 from functools import cache
 from importlib import resources
 
-MUXES = ("DMAMUX1", "DMAMUX2")
-
 
 @cache
 def _names(mux: str, kind: str) -> tuple[str, ...]:
@@ -19,24 +17,20 @@ def _names(mux: str, kind: str) -> tuple[str, ...]:
     return tuple(name for row in rows for name in row.split())
 
 
-def _number(mux: str, kind: str, name: str) -> int | None:
-    names = _names(mux, kind)
-    return names.index(name) if name in names else None
-
-
 @cache
 def request_number(mux: str, name: str) -> int | None:
     """Return DMAREQ_ID of a request line at ``"DMAMUX1"`` or ``"DMAMUX2"``, None if it does not lead there."""
-    return _number(mux, "requests", name)
+    names = _names(mux, "requests")
+    return names.index(name) if name in names else None
 
 
-@cache
-def trigger_number(mux: str, name: str) -> int | None:
-    """Return SIG_ID of a trigger of the request generators, None if it does not lead to this DMAMUX."""
-    return _number(mux, "triggers", name)
+def trigger_name(mux: str, number: int) -> str | None:
+    """Return what SIG_ID of a request generator selects, None if nothing."""
+    names = _names(mux, "triggers")
+    return names[number] if number < len(names) else None
 
 
-@cache
-def synchronization_number(mux: str, name: str) -> int | None:
-    """Return SYNC_ID of a synchronization input, None if it does not lead to this DMAMUX."""
-    return _number(mux, "synchronizations", name)
+def synchronization_name(mux: str, number: int) -> str | None:
+    """Return what SYNC_ID of a channel selects, None if nothing."""
+    names = _names(mux, "synchronizations")
+    return names[number] if number < len(names) else None

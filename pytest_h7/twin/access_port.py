@@ -6,7 +6,7 @@ import enum
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS, AccessPortInfo, access_ports
-from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.bus import BusFault, BusStalled, Master
 from pytest_h7.twin.coresight_pages import CoreSightPages
 
 if TYPE_CHECKING:
@@ -136,11 +136,17 @@ class BusAccessPort(AccessPort):
 
     def load(self, address: int, size: int) -> int:
         """Read from the bus matrix."""
-        return self._mcu.read(address, size, self._master)
+        try:
+            return self._mcu.read(address, size, self._master)
+        except BusStalled:
+            raise AccessPortBusy from None
 
     def store(self, address: int, size: int, value: int) -> None:
         """Write to the bus matrix."""
-        self._mcu.write(address, size, value, self._master)
+        try:
+            self._mcu.write(address, size, value, self._master)
+        except BusStalled:
+            raise AccessPortBusy from None
 
     def read_block(self, address: int, size: int, length: int) -> bytes:
         """Return `length` bytes, in one go where they are plain memory."""

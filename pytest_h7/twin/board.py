@@ -10,7 +10,6 @@ import atexit
 import json
 import os
 import re
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from pathlib import Path
 from pytest_h7.chip.memory import FLASH_BANKS, Memory
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.mcu import Mcu, McuState
-from pytest_h7.twin.peripherals.usart import rates_match
 from pytest_h7.twin.pins import Pull
+from pytest_h7.twin.serial_peer import SerialPeer
 from pytest_h7.twin.stlink import VirtualStlink
 from pytest_h7.twin.timeline import PS_PER_S
 
@@ -28,8 +27,6 @@ HSE_HZ = 8_000_000
 
 BUTTON_PIN = "PC13"
 VCP_PINS = ("PD8", "PD9")
-_VCP_FUNCTION = 7
-_BROKEN = 0xFF
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
 _STATE_HOME = "H7_TWIN_HOME"
 
@@ -44,41 +41,11 @@ class BoardInUse(Exception):
     """Another process has this named board."""
 
 
-class VirtualComPort:
-    """The ST-LINK's serial port: bytes that USART3 sends, and bytes for it.
-
-    Attributes:
-        baud_rate: The port's own; what comes at another one arrives broken.
-    """
+class VirtualComPort(SerialPeer):
+    """The ST-LINK's serial port: bytes that USART3 sends, and bytes for it."""
 
     def __init__(self, mcu: Mcu) -> None:
-        self.baud_rate = 115_200
-        self._mcu = mcu
-        self._received: deque[int] = deque()
-        mcu.usart3.on_transmit = self._on_transmit
-
-    def _on_transmit(self, byte: int, _time: int) -> None:
-        port, number = VCP_PINS[0][1], int(VCP_PINS[0][2:])
-        if self._mcu.gpio[port].alternate_function(number) == _VCP_FUNCTION:
-            matches = rates_match(self._mcu.usart3.baud_rate, self.baud_rate)
-            self._received.append(byte if matches else _BROKEN)
-
-    @property
-    def in_waiting(self) -> int:
-        """Bytes that have arrived and not been read."""
-        return len(self._received)
-
-    def read(self, size: int) -> bytes:
-        """Take up to `size` bytes that have arrived."""
-        return bytes(self._received.popleft() for _ in range(min(size, len(self._received))))
-
-    def write(self, data: bytes) -> None:
-        """Send bytes to the board, one frame after another."""
-        self._mcu.usart3.receive(data, self.baud_rate)
-
-    def clear(self) -> None:
-        """Forget what has arrived."""
-        self._received.clear()
+        super().__init__(mcu, *VCP_PINS)
 
 
 @dataclass(frozen=True)

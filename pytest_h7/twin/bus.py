@@ -29,6 +29,9 @@ class Master(enum.Enum):
     is_core: bool
     """Whether a core itself accesses, not the debugger."""
 
+    is_debugger: bool
+    """Whether an access port accesses."""
+
 
 _CORE = {Master.CM7: "cm7", Master.AP0: "cm7", Master.CM4: "cm4", Master.AP3: "cm4"}
 _REACH = {Master.DMA1: "cm4", Master.DMA2: "cm4", Master.MDMA: "cm7"}
@@ -36,6 +39,7 @@ _REACH = {Master.DMA1: "cm4", Master.DMA2: "cm4", Master.MDMA: "cm7"}
 for _master in Master:
     _master.core = _CORE.get(_master)
     _master.is_core = _master in (Master.CM7, Master.CM4)
+    _master.is_debugger = _master.value.startswith("ap")
     _master.reach = _REACH.get(_master, _master.core or "ap1")
 
 
@@ -45,3 +49,7 @@ class BusFault(Exception):
     def __init__(self, address: int) -> None:
         super().__init__(f"bus error at 0x{address:08X}")
         self.address = address
+
+
+class BusStalled(Exception):
+    """The access waits on the bus: flash is busy."""

@@ -50,6 +50,7 @@ class CoreModes:
         self._wake_up: dict[str, Event | None] = dict.fromkeys(CORES)
         self._refused: set[str] = set()
         self._lost: set[str] = set()
+        self._stalled: set[str] = set()
         self._on_hold: str | None = None
         self._kept_back = False
 
@@ -66,6 +67,7 @@ class CoreModes:
                 wake_up.cancel()
         self._refused.clear()
         self._lost.clear()
+        self._stalled.clear()
         self._on_hold = None
         self._kept_back = False
 
@@ -178,7 +180,25 @@ class CoreModes:
 
     def _restart(self, name: str) -> None:
         self._lost.remove(name)
-        self._mcu.start_core(name, debug=True)
+        self._mcu.start_core(name)
+
+    # -- waiting for the flash ------------------------------------------------------------------
+
+    def executes(self, name: str) -> bool:
+        """Return whether a core fetches instructions, now or as soon as an interrupt wakes it."""
+        core = self._mcu.cores[name]
+        return self._modes[name] in (CpuMode.RUN, CpuMode.SLEEP) and not core.halted and not core.lockup
+
+    def stall(self, name: str) -> None:
+        """Let a core stand still in the middle of an access."""
+        self._stalled.add(name)
+        self._mcu.scheduler.set_clock(self._mcu.cores[name], on=False)
+
+    def resume(self, name: str) -> None:
+        """Let a core that was stalled go on."""
+        if name in self._stalled:
+            self._stalled.remove(name)
+            self._mcu.scheduler.set_clock(self._mcu.cores[name], on=True)
 
     # -- hold -----------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class DebugPort:
     def __init__(self, mcu: Mcu) -> None:
         self._mcu = mcu
         self.access_ports = create_access_ports(mcu)
-        mcu.access_ports = self.access_ports
+        mcu.debug_port = self
         self._core_ports = [port for port in self.access_ports if isinstance(port, CoreAccessPort)]
         self._ids = coresight.debug_port()
         self.power_on_reset()
@@ -81,6 +81,11 @@ class DebugPort:
     def closed_policy(self, policy: ClosedPolicy) -> None:
         for port in self._core_ports:
             port.closed_policy = policy
+
+    @property
+    def powered_up(self) -> bool:
+        """Whether a debugger asks for debug power: CDBGPWRUPREQ."""
+        return bool(self._ctrl_stat & CDBGPWRUPREQ)
 
     @property
     def dbgswen(self) -> bool:
@@ -125,6 +130,8 @@ class DebugPort:
                 self._ctrl_stat &= ~STICKYERR
         elif address == CTRL_STAT and self._select & 0xF == 0:
             self._ctrl_stat = self._ctrl_stat & ~_WRITABLE | value & _WRITABLE
+            if self.powered_up:
+                self._mcu.debugger_connected()
         elif address == CTRL_STAT and self._select & 0xF == 1:
             self._dlcr = value
         elif address == SELECT:

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, Memory
+from pytest_h7.chip.memory import BACKUP_SRAM, FLASH_BANKS, MEMORIES, Memory
 from pytest_h7.twin.bus import BusFault, Master
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Way = tuple["Reader", "Writer", Master]
 """What an access of a master comes down to: ``reader(master)``, ``writer(value, master)``."""
 
 _GRANULE_BITS = 7
-_PAGE = 0x400
 _GPV = range(0x5100_0000, 0x5110_0000)
 _D3_START = 0x5800_0000
 _D3_ONLY = (Master.AP1, Master.BDMA)
@@ -54,10 +53,8 @@ class Interconnect:
         bases = sorted(peripheral.base for peripheral in peripherals)
         following = dict(zip(bases, [*bases[1:], 1 << 32], strict=True))
         for peripheral in peripherals:
-            page_end = _GPV.stop if peripheral.base in _GPV else (peripheral.base | _PAGE - 1) + 1
-            for address in range(
-                peripheral.base, min(page_end, following[peripheral.base]), 1 << _GRANULE_BITS
-            ):
+            end = _GPV.stop if peripheral.base in _GPV else peripheral.base + peripheral.span
+            for address in range(peripheral.base, min(end, following[peripheral.base]), 1 << _GRANULE_BITS):
                 self._routes[address >> _GRANULE_BITS] = peripheral
         self._spans = [
             (start, start + memory.size, memory)
@@ -96,7 +93,7 @@ class Interconnect:
         peripheral = self._routes.get(address >> _GRANULE_BITS)
         if peripheral is None:
             raise BusFault(address)
-        if master is Master.AP1 and address < 0x5800_0000:
+        if master in _D3_ONLY and address < _D3_START:
             raise BusFault(address)
         if address in _GPV and master.core == "cm4":
             raise BusFault(address)
@@ -120,6 +117,10 @@ class Interconnect:
             found = self._find(address, master)
             return found[0].read(found[1], size, master) if found is not None else 0
         memory, offset = self._memory(address, master)
+        if memory in FLASH_BANKS:
+            self._mcu.flash.check_read(memory, offset, master)
+        elif memory is BACKUP_SRAM and not self._mcu.backup_access[0]:
+            return 0
         value: int = struct.unpack_from(_FORMATS[size], self._mcu.memory(memory.name), offset)[0]
         return value
 
@@ -133,6 +134,8 @@ class Interconnect:
         memory, offset = self._memory(address, master)
         if memory in FLASH_BANKS:
             self._mcu.flash.core_store(memory.start + offset, size, value, master)
+        elif memory is BACKUP_SRAM and not self._mcu.backup_access[1]:
+            return
         elif memory.writable:
             struct.pack_into(_FORMATS[size], self._mcu.memory(memory.name), offset, value)
             self._mcu.code_changed(memory.start + offset, size)
@@ -151,6 +154,10 @@ class Interconnect:
         if found is None or found[1] + length > found[0].size:
             return None
         memory, offset = found
+        if not self._mcu.flash.readable(memory, offset, length):
+            return None
+        if memory is BACKUP_SRAM and not self._mcu.backup_access[0]:
+            return bytes(length)
         return bytes(self._mcu.memory(memory.name)[offset : offset + length])
 
     def write_block(self, address: int, data: bytes, master: Master) -> bool:
@@ -159,6 +166,8 @@ class Interconnect:
         if found is None or not found[0].writable or found[1] + len(data) > found[0].size:
             return False
         memory, offset = found
+        if memory is BACKUP_SRAM and not self._mcu.backup_access[1]:
+            return True
         self._mcu.memory(memory.name)[offset : offset + len(data)] = data
         self._mcu.code_changed(memory.start + offset, len(data))
         return True

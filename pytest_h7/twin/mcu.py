@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_h7.chip.interrupts import irq_number
 from pytest_h7.chip.memory import (
     BACKUP_SRAM,
-    FLASH_BANK2,
     FLASH_BANKS,
+    FLASH_WORD_SIZE,
     MEMORIES,
     Domain,
+    Memory,
     memory_at,
-    peripheral_domain,
 )
 from pytest_h7.twin.bus import Master
-from pytest_h7.twin.cpu import Core, Sleep
+from pytest_h7.twin.clock_limits import violations
+from pytest_h7.twin.core_modes import CoreModes, CpuMode
+from pytest_h7.twin.cpu import Core
+from pytest_h7.twin.fidelity import UnmodelledAccess
 from pytest_h7.twin.interconnect import BootAlias, Interconnect
 from pytest_h7.twin.memories import Memories, MemoryState
 from pytest_h7.twin.model_state import ModelState, StateKeeper
+from pytest_h7.twin.peripherals.analog import Analog
 from pytest_h7.twin.peripherals.catalogue import create_models
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
 from pytest_h7.twin.peripherals.dmamux import Dmamux
@@ -32,33 +36,39 @@ from pytest_h7.twin.peripherals.hsem import Hsem
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.pwr import Pwr
 from pytest_h7.twin.peripherals.rcc import Rcc
+from pytest_h7.twin.peripherals.rtc import Rtc
 from pytest_h7.twin.peripherals.syscfg import Syscfg
-from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import Pins
-from pytest_h7.twin.power_domains import CpuMode, PowerDomains
+from pytest_h7.twin.power_domains import PowerDomains
+from pytest_h7.twin.resets import NOMINAL_SUPPLY, Resets
 from pytest_h7.twin.scheduler import Scheduler, SchedulerState
-from pytest_h7.twin.timeline import PS_PER_S, PS_PER_US, Event
+from pytest_h7.twin.serial_line import SerialLines
+from pytest_h7.twin.timeline import PS_PER_S, Event
+from pytest_h7.twin.triggers import Triggers
 
 if TYPE_CHECKING:
     from pytest_h7.twin.access_port import AccessPort
-
-WAKE_UP_TIME = 5 * PS_PER_US
-"""From a wake-up to the first clock of a core in CStop. An assumption: firmware only sees that it is
-neither zero nor long against its time-outs."""
-
-RESET_TIME = 20 * PS_PER_US
-"""Length of the pulse an internal reset puts on NRST, at least (RM0399 9.4.2)."""
+    from pytest_h7.twin.debug_port import DebugPort
 
 SEV_PULSE_CYCLES = 512
 """Length of the wake-up pulse that SEV makes (RM0399 table 152, note)."""
 
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
-_ANY = ("cm7", "cm4")
-
-_BACKUP_DOMAIN = ("RTC",)
-"""Peripherals that a system reset does not reach (RM0399 9.4.1)."""
 
 ModelT = TypeVar("ModelT", bound=Peripheral)
+
+
+@dataclass(frozen=True)
+class ChipWarning:
+    """What the chip of a real board would have let pass in silence.
+
+    Attributes:
+        time: Board time when it was first noticed, in picoseconds.
+        sentence: What is wrong, with the figures.
+    """
+
+    time: int
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -79,20 +89,31 @@ class Mcu:
         hse_hz: Frequency of the clock at OSC_IN, in Hz.
     """
 
-    unsaved = frozenset({"access_ports", "unmodelled", "_keeper"})
+    unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper"})
 
     def __init__(self, unique_id: bytes, hse_hz: int) -> None:
+        self.supply_millivolts = 0
+        """VDD, which is VDDA on the board: what a debug probe measures."""
         self.supplied = False
-        """Whether VDD is there: what a debug probe measures."""
+        """Whether VDD is high enough for the chip to work."""
         self.powered = False
         """Whether the chip works: VDD and the core voltage are there."""
+        self.standby = False
+        """Whether the system is in Standby; without a debugger it has no core voltage then."""
+        self.intruded = False
+        """Whether a debugger was connected, or a core started elsewhere than in flash, since power-on."""
         self.nrst_asserted = False
         self.boot0 = False
+        self.backup_access = (True, True)
+        """Whether the backup SRAM can be read, and written."""
         self.debug_stop_retroactive = True
         """Whether setting a DBGSTOP or DBGSTBY bit after the domain has stopped gives the core its debug
         clock back; not known of the hardware."""
-        self.unmodelled: Counter[tuple[str, str, str, str]] = Counter()
-        self.access_ports: list[AccessPort] = []
+        self.unmodelled_accesses: Counter[UnmodelledAccess] = Counter()
+        """How often firmware has touched what is only stored; not undone by `restore`."""
+        self.warnings: list[ChipWarning] = []
+        """Each sentence once; not undone by `restore`."""
+        self.debug_port: DebugPort | None = None
         self._keeper: StateKeeper | None = None
         self.memories = Memories(unique_id)
         self.cores = {
@@ -101,16 +122,17 @@ class Mcu:
         }
         self._masters = {self.cores["cm7"]: Master.CM7, self.cores["cm4"]: Master.CM4}
         self.scheduler = Scheduler(list(self.cores.values()))
-        self._mode = dict.fromkeys(_ANY, CpuMode.HELD)
-        self._latched_emulation = dict.fromkeys(_ANY, 0)
-        self._wake_up: dict[str, Event | None] = dict.fromkeys(_ANY)
-        self._reset_release: Event | None = None
+        self.modes = CoreModes(self)
+        self.resets = Resets(self)
         self.domains = PowerDomains(self)
 
         self.peripherals: dict[str, Peripheral] = {}
         self._interrupt_sources: dict[str, set[str]] = {}
         self._clocked_models: list[Peripheral] = []
         self.pins = Pins(self)
+        self.analog = Analog(self)
+        self.triggers = Triggers()
+        self.serial_lines = SerialLines(self)
         self.pwr = self._add(Pwr(self))
         self.rcc = self._add(Rcc(self, hse_hz))
         self.flash = self._add(Flash(self))
@@ -118,8 +140,8 @@ class Mcu:
         self.exti = self._add(Exti(self))
         self.hsem = self._add(Hsem(self))
         self.dbgmcu = self._add(Dbgmcu(self))
+        self.rtc = self._add(Rtc(self))
         self.gpio = {port: self._add(Gpio(self, port, self.pins)) for port in "ABCDEFGHIJK"}
-        self.usart3 = self._add(Usart(self, "USART3", irq=39))
         self._request_muxes: list[Dmamux] = []
         for model in create_models(self):
             self._add(model)
@@ -131,6 +153,7 @@ class Mcu:
             if type(model).clock_changed is not Peripheral.clock_changed
         ]
         self.interconnect = Interconnect(self, list(self.peripherals.values()))
+        self.guards_changed()
 
     def _add(self, model: ModelT) -> ModelT:
         self.peripherals[model.name] = model
@@ -206,6 +229,29 @@ class Mcu:
         if alias is not None and alias.memory is memory:
             self.cores["cm4"].invalidate(max(0, address - memory.start - alias.offset), length)
 
+    def flash_guard(self, bank: Memory) -> memoryview:
+        """Return the bytes that say which words of a flash bank are broken or locked."""
+        return self.memories.guard(bank)
+
+    def guards_changed(self) -> None:
+        """Show the cores what the guards of the flash say now."""
+        self.memories.flash_changed()
+        for name, core in self.cores.items():
+            for bank in FLASH_BANKS:
+                core.guard(bank.start, self.memories.guard_pointer(bank))
+            alias = self.interconnect.boot_alias
+            if name == "cm4" and alias is not None and alias.memory in FLASH_BANKS:
+                core.guard(0, self.memories.guard_pointer(alias.memory) + alias.offset // FLASH_WORD_SIZE)
+
+    def cores_executing_in(self, memory: Memory) -> list[str]:
+        """Return the cores whose next instruction comes from a memory, whether they are awake or not."""
+        executing = []
+        for name, core in self.cores.items():
+            found = self.interconnect.find_memory(core.register(15), self._masters[core])
+            if found is not None and found[0] is memory and self.modes.executes(name):
+                executing.append(name)
+        return executing
+
     def core_read(self, core: Core, address: int, size: int) -> int:
         """Serve a core's access to what is not mapped directly."""
         value = self.interconnect.read(address, size, self._masters[core])
@@ -247,21 +293,31 @@ class Mcu:
     @property
     def software_reaches_apb_d(self) -> bool:
         """Whether the cores, AP0 and AP1 see the debug APB at 0x5C00_0000: CSW.DBGSWEN of AP2."""
-        return all(port.dbgswen for port in self.access_ports if port.apsel == 2)
+        return self.debug_port is None or self.debug_port.dbgswen
 
     def clocked(self, name: str) -> bool:
         """Return whether a peripheral has its bus clock: some core that is not stopped enables it."""
         if not self.rcc.gated(name):
             return True
         return any(
-            mode in (CpuMode.RUN, CpuMode.SLEEP)
-            and self.rcc.enabled_by(core, name, asleep=mode is CpuMode.SLEEP)
-            for core, mode in self._mode.items()
+            self.modes.counts(core)
+            and self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN)
+            for core in self.cores
         )
 
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         """Count a core's access to a register that is only stored."""
-        self.unmodelled[peripheral, register, master.value, "write" if write else "read"] += 1
+        core, kind = master.value, "write" if write else "read"
+        pc = self.cores[core].register(15)
+        self.unmodelled_accesses[UnmodelledAccess(peripheral, register, core, kind, pc)] += 1
+
+    @property
+    def unmodelled(self) -> Counter[tuple[str, str, str, str]]:
+        """How often each core has read or written a register that is only stored, wherever it did."""
+        counted: Counter[tuple[str, str, str, str]] = Counter()
+        for access, count in self.unmodelled_accesses.items():
+            counted[access[:4]] += count
+        return counted
 
     # -- clocks -------------------------------------------------------------------------------------
 
@@ -269,20 +325,28 @@ class Mcu:
         """Return a clock of the chip in Hz, by the names of `Rcc.clock_hz`."""
         return self.rcc.clock_hz(name)
 
-    def usart_clock_hz(self, name: str) -> int:
-        """Return the kernel clock of a USART in Hz."""
-        return self.rcc.usart_clock_hz(name)
-
     def clocks_changed(self) -> None:
         """Take over the frequencies that RCC now stands for."""
         if "RCC" in self.peripherals:
             for name, core in self.cores.items():
                 self.scheduler.set_frequency(core, max(1, self.rcc.clock_hz(name)))
-        self._update_kernel_clocks()
+            self.check_clocks()
+        self.update_kernel_clocks()
 
-    def _update_kernel_clocks(self) -> None:
+    def update_kernel_clocks(self) -> None:
+        """Tell the peripherals that their clocks may have changed."""
         for model in self._clocked_models:
             model.clock_changed()
+
+    def check_clocks(self) -> None:
+        """Warn of clocks that are too fast for the voltage scale or the flash wait states."""
+        for sentence in violations(self):
+            self.warn(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Note what a real chip would have let pass in silence, or not have survived."""
+        if all(warning.sentence != sentence for warning in self.warnings):
+            self.warnings.append(ChipWarning(self.now, sentence))
 
     # -- signals into the cores -----------------------------------------------------------------------
 
@@ -290,11 +354,13 @@ class Mcu:
         """Drive an interrupt line of a core's NVIC."""
         self.scheduler.touch(self.cores[core])
         self.cores[core].set_irq(irq, level)
+        self.modes.signalled(core)
 
     def pulse_irq(self, core: str, irq: int) -> None:
         """Pulse an interrupt line of a core's NVIC."""
         self.scheduler.touch(self.cores[core])
         self.cores[core].pulse_irq(irq)
+        self.modes.signalled(core)
 
     def drive_interrupt(self, line: str, source: str, level: bool) -> None:
         """Drive an interrupt line of both NVICs, which is high while one of its sources drives it.
@@ -315,8 +381,7 @@ class Mcu:
         """Set a core's event register; an event also ends CStop."""
         self.scheduler.touch(self.cores[core])
         self.cores[core].set_event()
-        if self._mode[core] is CpuMode.STOP:
-            self._start_waking(core)
+        self.modes.event(core)
 
     def event_sent(self, core: Core) -> None:
         """A core executed SEV: a pulse on the other one's NVIC and wake-up line (RM0399 tables 149, 152)."""
@@ -338,75 +403,30 @@ class Mcu:
         for mux in self._request_muxes:
             mux.hold(request, level=level)
 
-    def dma_trigger(self, signal: str, rising: bool) -> None:
-        """Tell the DMAMUXes of an edge of a signal that triggers or synchronizes requests: ``"EXTI0"``."""
-        for mux in self._request_muxes:
-            mux.signal(signal, rising=rising)
-
     # -- sleep and wake-up ------------------------------------------------------------------------------
 
     def mode(self, core: str) -> CpuMode:
         """Return the mode of a core."""
-        return self._mode[core]
+        return self.modes[core]
 
     def core_slept(self, core: Core) -> None:
         """A core executed WFI or WFE and sleeps now."""
-        if core.sleep is not Sleep.DEEP:
-            self._mode[core.name] = CpuMode.SLEEP
-            return
-        self._mode[core.name] = CpuMode.STOP
-        self._latched_emulation[core.name] = self.dbgmcu["CR"]
-        self.scheduler.set_clock(core, on=False)
-        self.update_domains()
-        self.wakeup_changed(core.name)
+        self.modes.slept(core)
 
     def core_woke(self, core: Core) -> None:
-        """A core left its sleep; CStop too, where the debugger keeps its clock and halts it."""
-        before, self._mode[core.name] = self._mode[core.name], CpuMode.RUN
-        if before is CpuMode.STOP:
-            self.scheduler.set_clock(core, on=True)
-            self.update_domains()
-        else:
-            self._update_kernel_clocks()
+        """A core left its sleep."""
+        self.modes.woke(core)
 
     def wakeup_changed(self, core: str) -> None:
-        """EXTI's wake-up of a core may have changed: start its clock if it is in CStop and wanted."""
-        if self._mode[core] is CpuMode.STOP and self.exti.wake_pending(core):
-            self._start_waking(core)
-
-    def _start_waking(self, core: str) -> None:
-        pending = self._wake_up[core]
-        if pending is None or not pending.pending:
-            self._wake_up[core] = self.schedule(WAKE_UP_TIME, lambda: self._leave_stop(core))
-
-    def _leave_stop(self, name: str) -> None:
-        core = self.cores[name]
-        if self._mode[name] is not CpuMode.STOP or self.nrst_asserted:
-            return
-        was_standby = self.domain_state("D1" if name == "cm7" else "D2") == "standby"
-        self._mode[name] = CpuMode.RUN
-        self.update_domains()
-        if was_standby:
-            return
-        self.scheduler.set_clock(core, on=True)
-        core.wake_if_pending()
-        if core.sleep is Sleep.DEEP:
-            self.core_slept(core)
-
-    def domain_left_standby(self, domain: Domain) -> None:
-        """D1 or D2 has its supply again: what is in it starts from reset (RM0399 7.7.5, 9.4.2)."""
-        self.rcc.record_reset(f"{domain.value}RSTF")
-        self._lose_power(domain)
-        for model in self.peripherals.values():
-            if peripheral_domain(model.base) is domain:
-                model.reset()
-        self._start_core("cm7" if domain is Domain.D1 else "cm4", debug=True)
+        """EXTI's wake-up of a core may have changed."""
+        self.modes.wakeup_changed(core)
 
     def update_domains(self) -> None:
         """Find the domains' states again after anything they depend on has changed."""
         if "RCC" in self.peripherals:
             self.domains.update()
-            self._update_kernel_clocks()
+            self.backup_access_changed()
+            self.update_kernel_clocks()
 
     def domain_state(self, domain: str) -> str:
         """Return ``"run"``, ``"stop"`` or ``"standby"`` of ``"D1"``, ``"D2"`` or ``"D3"``."""
@@ -418,24 +438,12 @@ class Mcu:
 
     def core_clocked(self, name: str) -> bool:
         """Return whether the debugger finds a clock at a core's debug registers (RM0399 63.5.8, 9.5.12)."""
-        mode = self._mode[name]
-        if not self.powered or self.nrst_asserted or mode is CpuMode.HELD:
-            return False
-        if mode is CpuMode.RUN:
-            return True
-        domain = "D1" if name == "cm7" else "D2"
-        stopped = "STANDBY" if self.domain_state(domain) == "standby" else "STOP"
-        bit = "SLEEP" if mode is CpuMode.SLEEP else stopped
-        fields = self.dbgmcu.map.registers["CR"].fields
-        word = self.dbgmcu["CR"]
-        if mode is CpuMode.STOP and not self.debug_stop_retroactive:
-            word &= self._latched_emulation[name]
-        return bool(fields[f"DBG_{bit}{domain}"].extract(word))
+        return self.powered and not self.nrst_asserted and self.modes.debug_clock(name)
 
     def halt_changed(self, core: Core) -> None:
         """A core entered or left Debug state, in which DBGMCU may freeze peripherals."""
         if self.dbgmcu.freezes(core.name):
-            self._update_kernel_clocks()
+            self.update_kernel_clocks()
 
     def debug_clocks_changed(self) -> None:
         """Take over what DBGMCU keeps clocked and what it freezes.
@@ -444,116 +452,103 @@ class Mcu:
         """
         for name, domain in (("cm7", "D1"), ("cm4", "D2")):
             self.cores[name].clocked_in_sleep = bool(self.dbgmcu.field("CR", f"DBG_SLEEP{domain}"))
-        self._update_kernel_clocks()
+        self.update_kernel_clocks()
 
     # -- resets -------------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
         """Apply VDD: power-on reset, then both cores start as the option bytes say."""
-        self.supplied = self.powered = True
-        self._stop_cores()
-        self.pwr.power_on_reset()
-        self.dbgmcu.power_on_reset()
-        for name in _BACKUP_DOMAIN:
-            self.peripherals[name].reset()
-        self._reset_peripherals()
-        self.rcc.power_on_reset()
-        self._release_after_reset(debug=True)
+        self.resets.set_supply(NOMINAL_SUPPLY)
 
     def power_off(self) -> None:
         """Take VDD away: everything but flash is lost."""
-        self.supplied = self.powered = False
-        self._stop_cores()
-        self._reset_peripherals()
-        self._lose_power(*Domain)
+        self.resets.set_supply(0)
 
-    def _lose_power(self, *domains: Domain) -> None:
-        self.memories.lose_power(*domains)
-        for memory in MEMORIES:
-            if memory.domain in domains:
-                self.code_changed(memory.start, memory.size)
+    def set_supply(self, millivolts: int) -> None:
+        """Apply a voltage to VDD and VDDA; the power-down, brownout and voltage detectors see it."""
+        self.resets.set_supply(millivolts)
 
     def lose_vcore(self) -> None:
         """The chosen supply does not exist: the core voltage collapses until power is cycled."""
-        self.powered = False
-        self._stop_cores()
-        self._reset_peripherals()
+        self.resets.lose_vcore()
+
+    def enter_standby(self) -> None:
+        """All domains may lose their supply, and do."""
+        self.resets.enter_standby()
+
+    def wake_from_standby(self) -> None:
+        """A wake-up pin or the RTC wants the system awake."""
+        if self.standby:
+            self.resets.leave_standby()
+
+    def domain_left_standby(self, domain: Domain) -> None:
+        """D1 or D2 has its supply again."""
+        self.resets.domain_left_standby(domain)
+
+    def debugger_connected(self) -> None:
+        """The debug port asks for its power."""
+        self.intrude()
+
+    def intrude(self) -> None:
+        """Note what locks the flash at RDP level 1 (RM0399 4.5.3)."""
+        if not self.intruded:
+            self.intruded = True
+            self.flash.update_lock()
+
+    def backup_access_changed(self) -> None:
+        """Show the cores the backup SRAM as they may access it now.
+
+        Without a clock it reads zero; without PWR_CR1.DBP it ignores writes; RDP may lock it (RM0399 4.5.3,
+        7.8.1, 9.5.9).
+        """
+        readable = self.clocked("BKPRAM") and not self.flash.locked
+        access = readable, readable and self.pwr.backup_writable
+        if access == self.backup_access:
+            return
+        self.backup_access = access
+        pointer = self.memories.pointer(BACKUP_SRAM) if readable else self.memories.void
+        for core in self.cores.values():
+            core.unmap(BACKUP_SRAM.start, BACKUP_SRAM.size)
+            core.map(BACKUP_SRAM.start, BACKUP_SRAM.size, pointer, access[1])
+
+    def erase_backup_memory(self) -> None:
+        """Erase what RDP protects beside the flash: backup SRAM and backup registers."""
+        self.memories.clear(BACKUP_SRAM)
+        self.code_changed(BACKUP_SRAM.start, BACKUP_SRAM.size)
+        self.rtc.erase_backup_registers()
 
     def set_nrst(self, asserted: bool) -> None:
         """Drive the NRST pin from outside: low resets and holds the chip."""
-        if asserted == self.nrst_asserted or not self.powered:
-            self.nrst_asserted = asserted
-            return
-        self.nrst_asserted = asserted
-        if asserted:
-            self.system_reset()
-            if self._reset_release is not None:
-                self._reset_release.cancel()
-        else:
-            self._release_after_reset(debug=False)
+        self.resets.set_nrst(asserted)
 
     def reset_requested(self, core: Core) -> None:
         """A core or its debugger wrote AIRCR.SYSRESETREQ."""
         self.system_reset(_SYSTEM_RESET_FLAGS[core.name])
 
+    def reset_core(self, name: str) -> None:
+        """Reset one core alone: it starts anew, and everything around it goes on (RM0399 9.7.36)."""
+        self.rcc.record_reset("C1RSTF" if name == "cm7" else "C2RSTF")
+        self.start_core(name)
+
     def system_reset(self, *flags: str) -> None:
         """Reset all but the backup domain, DBGMCU, the cores' debug logic and PWR_CR3."""
-        self._stop_cores()
-        self._reset_peripherals()
-        self.rcc.record_reset("C1RSTF", "C2RSTF", "PINRSTF", *flags)
-        self._release_after_reset(debug=False)
-
-    def _stop_cores(self) -> None:
-        for name, core in self.cores.items():
-            self._mode[name] = CpuMode.HELD
-            self.scheduler.set_clock(core, on=False)
-            wake_up = self._wake_up[name]
-            if wake_up is not None:
-                wake_up.cancel()
-        if self._reset_release is not None:
-            self._reset_release.cancel()
-
-    def _reset_peripherals(self) -> None:
-        for model in self.peripherals.values():
-            if model.name not in _BACKUP_DOMAIN:
-                model.reset()
-        self.domains.reset()
-
-    def _release_after_reset(self, *, debug: bool) -> None:
-        def release() -> None:
-            if self.powered and not self.nrst_asserted:
-                for name in _ANY:
-                    if self.syscfg.boots(name):
-                        self._start_core(name, debug=debug)
-
-        self._reset_release = self.schedule(RESET_TIME, release)
+        self.resets.system_reset(*flags)
 
     def boot_released(self) -> None:
         """RCC_GCR was written: start a core that was held until now."""
-        if self.nrst_asserted or (self._reset_release is not None and self._reset_release.pending):
-            return
-        for name, bit in (("cm7", 2), ("cm4", 3)):
-            if self._mode[name] is CpuMode.HELD and self.rcc["GCR"] & 1 << bit:
-                self._start_core(name, debug=False)
+        self.resets.boot_released()
 
-    def _start_core(self, name: str, *, debug: bool) -> None:
-        core = self.cores[name]
-        boot_address = self.syscfg.boot_address(name)
-        if name == "cm4":
-            self._map_boot_alias(core, boot_address)
-        self._mode[name] = CpuMode.RUN
-        core.reset(0 if name == "cm4" else boot_address, debug=debug)
-        self.scheduler.set_clock(core, on=True)
-        self.update_domains()
+    def start_core(self, name: str) -> None:
+        """Let a core fetch its vectors from its boot address."""
+        self.resets.start_core(name)
 
-    def _map_boot_alias(self, core: Core, boot_address: int) -> None:
+    def map_boot_alias(self, boot_address: int) -> None:
         """Show the CM4's boot memory at address 0 too (RM0399 table 6, note 4)."""
+        core = self.cores["cm4"]
         memory = memory_at(boot_address)
-        if memory is None or not memory.cm4 or memory is BACKUP_SRAM:
-            alias = BootAlias(FLASH_BANK2, 0)
-        else:
-            places = (boot_address - start for start in (memory.start, *memory.aliases))
-            alias = BootAlias(memory, next(offset for offset in places if 0 <= offset < memory.size))
+        assert memory is not None  # SYSCFG replaces other addresses
+        places = (boot_address - start for start in (memory.start, *memory.aliases))
+        alias = BootAlias(memory, next(offset for offset in places if 0 <= offset < memory.size))
         previous = self.interconnect.boot_alias
         if previous != alias:
             if previous is not None:
@@ -561,3 +556,4 @@ class Mcu:
             pointer = self.memories.pointer(alias.memory) + alias.offset
             core.map(0, alias.size, pointer, alias.memory.writable)
             self.interconnect.boot_alias = alias
+            self.guards_changed()

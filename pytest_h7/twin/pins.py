@@ -79,6 +79,8 @@ class _Pin:
     drive: bool | None = None
     pull: Pull = Pull.NONE
     external_pull: Pull = Pull.NONE
+    wakes: bool = False
+    wake_up_pull: Pull = Pull.NONE
     analog: bool = True
     level: bool = False
     watchers: list[Watcher] = field(default_factory=list)
@@ -104,6 +106,7 @@ class Pins:
         self._listeners: dict[str, Listener] = {}
         self._heard: dict[str, bool | None] = {}
         self._sources: dict[str, SignalSource] = {}
+        self._active: tuple[SignalSource, ...] = ()
 
     def _pin(self, name: str) -> _Pin:
         try:
@@ -141,6 +144,14 @@ class Pins:
         """Fit a pull resistor on the board; it wins over the chip's own, which is weak."""
         pin = self._pin(name)
         pin.external_pull = pull
+        self._settle(pin)
+
+    def set_wake_up(self, name: str, enabled: bool, pull: Pull) -> None:
+        """Make a pin a wake-up pin of PWR, which then learns of its edges and pulls it, in Standby too."""
+        pin = self._pin(name)
+        pin.wakes = enabled
+        pin.wake_up_pull = pull
+        self.observation_changed()
         self._settle(pin)
 
     def watch(self, name: str, watcher: Watcher) -> None:
@@ -232,6 +243,17 @@ class Pins:
         for signal in concerned:
             self._tell(signal)
 
+    def set_output(self, name: str, output: bool | None) -> None:
+        """Take over a new level of the output stage alone: see `configure`."""
+        pin = self._pins[name]
+        pin.output = output
+        if output is None or pin.drive is not None or pin.wires or pin.watchers or pin.wakes:
+            self._settle(pin)
+        elif output is not pin.level:
+            # Nobody else is on the wire; only the input stage sees it.
+            pin.level = output
+            self._settle_input(pin)
+
     def _switch(self, pin: _Pin, function: int | None) -> None:
         self.refresh()
         for signal in pin.signals:
@@ -240,6 +262,7 @@ class Pins:
         pin.signals = () if function is None else signals(pin.name).get(function, ())
         for signal in pin.signals:
             self._switched.setdefault(signal, []).append(pin)
+        self._active = self._active_sources()
         self.observation_changed()
         self.refresh()
 
@@ -273,6 +296,14 @@ class Pins:
             if other != signal
         )
 
+    def signals_of(self, name: str) -> tuple[str, ...]:
+        """Return the signals of peripherals that a pin is switched to."""
+        return self._pin(name).signals
+
+    def switched_to(self, signal: str) -> tuple[str, ...]:
+        """Return the pins that are switched to a signal."""
+        return tuple(pin.name for pin in self._switched.get(signal, ()))
+
     def signal_level(self, signal: str) -> bool | None:
         """Return what an input signal sees on the pin that is switched to it, None if there is no such pin.
 
@@ -296,39 +327,48 @@ class Pins:
             self._heard[signal] = self._heard_level(signal)
         self.observation_changed()
 
+    def switched(self, signal: str) -> bool:
+        """Return whether any pin is switched to a signal."""
+        return bool(self._switched.get(signal))
+
     def add_source(self, source: SignalSource, names: Iterable[str]) -> None:
         """Let a peripheral drive signals only when it is told to catch up, or while they are observed."""
         for signal in names:
             self._sources[signal] = source
+        self._active = self._active_sources()
 
     def observed(self, signal: str) -> bool:
         """Return whether anybody notices an edge of an output signal when it happens."""
-        return any(
-            self._notices(pin) for switched in self._switched.get(signal, ()) for pin in _joined(switched)
-        )
+        return any(self.edges_noticed(name) for name in self.switched_to(signal))
+
+    def edges_noticed(self, name: str) -> bool:
+        """Return whether anybody notices an edge on the wire of a pin when it happens."""
+        return any(self._notices(pin) for pin in _joined(self._pin(name)))
 
     def _notices(self, pin: _Pin) -> bool:
         return bool(
             pin.watchers
+            or pin.wakes
             or pin.drive is not None
             or any(signal in self._listeners for signal in pin.signals)
             or self._mcu.syscfg.detects_edges(pin.port, pin.number)
         )
 
-    def _active_sources(self) -> list[SignalSource]:
+    def _active_sources(self) -> tuple[SignalSource, ...]:
+        """Find the sources with a signal that a pin is switched to."""
         found = {
             id(self._sources[name]): self._sources[name] for name in self._sources if self._switched.get(name)
         }
-        return list(found.values())
+        return tuple(found.values())
 
     def refresh(self) -> None:
         """Let the outputs that move by themselves be what they are now."""
-        for source in self._active_sources():
+        for source in self._active:
             source.catch_up()
 
     def observation_changed(self) -> None:
         """Tell the outputs that move by themselves that other pins are observed than before."""
-        for source in self._active_sources():
+        for source in self._active:
             source.observation_changed()
 
     # -- levels ---------------------------------------------------------------------------------
@@ -357,6 +397,8 @@ class Pins:
                 self._tell(signal)
             for watcher in other.watchers:
                 watcher(level)
+            if other.wakes:
+                self._mcu.pwr.wake_up_pin_changed(other.name, level)
         for other, driven in outputs:
             if driven != level:
                 raise _contention(other, driven, outputs)
@@ -388,16 +430,13 @@ def _joined(pin: _Pin) -> list[_Pin]:
 
 def _resolve(net: list[_Pin], outputs: list[bool]) -> bool:
     """Return the level of a wire; of equals that disagree, low wins."""
-    for levels in (
-        [pin.drive for pin in net],
-        outputs,
-        [pin.external_pull.value for pin in net],
-        [pin.pull.value for pin in net],
-    ):
-        present = [level for level in levels if level is not None]
-        if present:
-            return all(present)
-    return False
+    levels = (
+        [pin.drive for pin in net if pin.drive is not None]
+        or outputs
+        or [bool(pin.external_pull.value) for pin in net if pin.external_pull is not Pull.NONE]
+        or [bool(pull.value) for pin in net for pull in (pin.pull, pin.wake_up_pull) if pull is not Pull.NONE]
+    )
+    return all(levels) if levels else False
 
 
 def _contention(pin: _Pin, driven: bool, outputs: list[tuple[_Pin, bool]]) -> PinContention:

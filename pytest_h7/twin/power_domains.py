@@ -34,29 +34,29 @@ class PowerDomains:
         if mcu.standby:
             return
         before, self.states = self.states, self._find()
-        if before["D3"] == "stop" != self.states["D3"]:
+        if before["D3"] == "stop" and self.states["D3"] == "run":
             mcu.rcc.restart_after_stop()
             mcu.pwr.leave_stop()
-        if self.states["D3"] == "standby":
-            mcu.enter_standby()
-            return
-        if self.states["D3"] == "stop" != before["D3"]:
-            mcu.pwr.enter_stop()
         for core, domain in DOMAINS.items():
             if self.states[domain] == "standby" != before[domain]:
                 mcu.pwr.record_domain_standby(domain)
                 if not mcu.flash.option(f"nRST_STBY_{domain}"):
                     mcu.modes.low_power_reset(core)
                     return
+        if self.states["D3"] == "standby":
+            mcu.enter_standby()
+            return
+        if self.states["D3"] == "stop" != before["D3"]:
+            mcu.pwr.enter_stop()
         for left in (Domain.D1, Domain.D2):
             if before[left.value] == "standby" != self.states[left.value]:
                 mcu.domain_left_standby(left)
-        mcu.check_code_is_clocked()
 
     def _find(self) -> dict[str, str]:
         mcu = self._mcu
         states = {domain: self._find_domain(core, domain) for core, domain in DOMAINS.items()}
-        if not mcu.modes.all_stopped or mcu.pwr.keeps_d3_running or mcu.exti.keeps_d3_running:
+        awake = not mcu.modes.all_stopped or "run" in states.values()
+        if awake or mcu.pwr.keeps_d3_running or mcu.exti.keeps_d3_running:
             states["D3"] = "run"
         elif mcu.modes.waking:
             states["D3"] = self.states["D3"]

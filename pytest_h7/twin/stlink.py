@@ -52,7 +52,8 @@ _DP_PORT = 0xFFFF
 
 _ADC_REFERENCE = 1489
 """Reading of the 1.2 V reference at 3.3 V, which the target voltage is computed from."""
-_ADC_TARGET = 2047
+_ADC_TARGET, _ADC_SUPPLY = 2047, 3300
+"""Reading of the target's supply, and the supply in mV it stands for."""
 
 
 class Status(enum.IntEnum):
@@ -177,7 +178,7 @@ class VirtualStlink:
         return bytes((self._mode, 0))
 
     def _get_target_voltage(self, _command: bytes, _data: bytes) -> bytes:
-        return struct.pack("<II", _ADC_REFERENCE, _ADC_TARGET if self._mcu.supplied else 0)
+        return struct.pack("<II", _ADC_REFERENCE, _ADC_TARGET * self._mcu.supply_millivolts // _ADC_SUPPLY)
 
     def _get_board_identifiers(self, _command: bytes, _data: bytes) -> bytes:
         return _status(Status.OK) + self.board_id

@@ -1,8 +1,8 @@
 """Measures the virtual board against QEMU and Unicorn: one core, the same C source, the same run of ``ci/bench``.
 
-Each figure is the other engine's processor time by ours: above 1, ours is faster. All of them count instructions
-exactly, without which no run would be like the other: QEMU with ``-icount`` (a fixed shift, and no waiting for real
-time), Unicorn in slices of 1000 instructions, the quantum of the virtual board.
+Each figure is the other engine's processor time by ours: above 1, ours is faster. All of them count
+instructions exactly, without which no run would be like the other: QEMU with ``-icount`` (a fixed shift, and no
+waiting for real time), Unicorn in slices of 1000 instructions, the quantum of the virtual board.
 """
 
 from __future__ import annotations

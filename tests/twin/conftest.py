@@ -67,12 +67,22 @@ class Desk:
         return int.from_bytes(self.mcu.memory("SRAM4")[start : start + 4], "little")
 
 
+@pytest.fixture(scope="session")
+def make_desk(make_mcu: Callable[..., Mcu]) -> Callable[[], Desk]:
+    """Return a chip just after power-on, both cores out of reset; its flash is erased, so they lock up."""
+
+    def make() -> Desk:
+        board = Desk(make_mcu())
+        board.run(100)
+        return board
+
+    return make
+
+
 @pytest.fixture
-def desk(make_mcu: Callable[..., Mcu]) -> Desk:
+def desk(make_desk: Callable[[], Desk]) -> Desk:
     """A chip just after power-on, both cores out of reset; its flash is erased, so they lock up."""
-    board = Desk(make_mcu())
-    board.run(100)
-    return board
+    return make_desk()
 
 
 @pytest.fixture

@@ -41,15 +41,18 @@ class FakeChip:
 
     def __init__(self) -> None:
         self.powered = True
-        self.supplied = True
+        self.supply_millivolts = 3300
         self.nrst_asserted = False
         self.clocked = {"cm7", "cm4"}
         self.cores = {"cm7": FakeCore("cm7", 0x411F_C271), "cm4": FakeCore("cm4", 0x410F_C241)}
         self.dbgmcu = FakeDbgmcu()
         self.ram = bytearray(RAM_SIZE)
         self.now = 0
-        self.access_ports: list[object] = []
+        self.debug_port: object = None
         self.accesses: list[SimpleNamespace] = []
+
+    def debugger_connected(self) -> None:
+        """The fake chip keeps no secrets from it."""
 
     def core_clocked(self, name: str) -> bool:
         return name in self.clocked and not self.nrst_asserted

@@ -9,8 +9,9 @@ import pytest
 from pytest_h7.board.images import Image, load_pair
 from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.twin.bus import Master
-from pytest_h7.twin.mcu import RESET_TIME, Mcu
-from pytest_h7.twin.power_domains import CpuMode
+from pytest_h7.twin.core_modes import CpuMode
+from pytest_h7.twin.mcu import Mcu
+from pytest_h7.twin.resets import RESET_TIME
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_S, PS_PER_US
 
 DHCSR, DEMCR, DEBUG, HALT = 0xE000_EDF0, 0xE000_EDFC, 0xA05F_0001, 0xA05F_0003
@@ -282,8 +283,10 @@ def test_what_a_reset_resets_and_what_it_keeps(run) -> None:
     desk = run(cm7=SLEEP, cm4=SLEEP)
     desk.set("RCC_C1.AHB4ENR", GPIOBEN=1)
     desk.set("RCC_C1.APB4ENR", RTCAPBEN=1)
+    desk.set("PWR.CR1", DBP=1)
     desk.write("GPIOB.ODR", 0x55)
     desk.write("DBGMCU.CR", 0x0070_0009)
+    desk.set("PWR.CR1", DBP=1)
     desk.write("RTC.BKP0R", 0x1234_5678)
     desk.write("EXTI.RTSR1", 0x2000)
     desk.mcu.write(0x2404_0000, 4, 0x600D_F00D, Master.CM7)

@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, SYSTEM_FLASH1, Domain, Memory
+from pytest_h7.chip.memory import FLASH_BANKS, MEMORIES, SYSTEM_FLASH1, Memory
 from pytest_h7.twin.memories import Memories
 
 UNIQUE_ID = bytes(range(1, 13))
@@ -58,13 +58,19 @@ def test_memories_do_not_share_cells_with_each_other(memories: Memories) -> None
         assert {memories.view(memory)[0], memories.view(memory)[-1]} == {number}
 
 
-@pytest.mark.parametrize("domains", [(Domain.D2,), (Domain.D1,), tuple(Domain)], ids=str)
-def test_memories_of_a_domain_without_supply_are_cleared(
-    memories: Memories, domains: tuple[Domain, ...]
-) -> None:
+@pytest.mark.parametrize("lost", MEMORIES, ids=lambda memory: memory.name)
+def test_ram_without_supply_is_cleared_and_flash_is_not(memories: Memories, lost: Memory) -> None:
     for memory in MEMORIES:
         memories.view(memory)[:16] = MARK
-    memories.lose_power(*domains)
+    memories.clear(lost)
     for memory in MEMORIES:
-        lost = memory.domain in domains and memory in VOLATILE
-        assert bytes(memories.view(memory)[:16]) == (bytes(16) if lost else MARK), memory.name
+        cleared = memory is lost and memory in VOLATILE
+        assert bytes(memories.view(memory)[:16]) == (bytes(16) if cleared else MARK), memory.name
+
+
+def test_system_memory_holds_a_loop_to_wait_in(memories: Memories) -> None:
+    system = memories.view(SYSTEM_FLASH1)
+    start = int.from_bytes(system[4:8], "little")
+    assert start & 1
+    offset = (start & ~1) - SYSTEM_FLASH1.start
+    assert bytes(system[offset : offset + 2]) == b"\xfe\xe7"  # b .

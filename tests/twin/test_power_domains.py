@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_h7.twin.bus import Master
-from pytest_h7.twin.power_domains import CpuMode
+from pytest_h7.twin.core_modes import CpuMode
 
 DHCSR, DEBUG, HALT, S_HALT = 0xE000_EDF0, 0xA05F_0001, 0xA05F_0003, 1 << 17
 FP_CTRL, FP_COMP0 = 0xE000_2000, 0xE000_2008

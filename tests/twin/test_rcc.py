@@ -122,15 +122,18 @@ def test_pll_without_reference_gives_nothing(desk, source: int, divm: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("selection", "hz"), [(0, 32 * MHZ), (1, 7 * MHZ), (2, 5 * MHZ), (3, 64 * MHZ), (4, 4 * MHZ), (5, 32768)]
+    ("selection", "hz"), [(0, 32 * MHZ), (1, 7 * MHZ), (2, 5 * MHZ), (3, 64 * MHZ), (4, 4 * MHZ), (5, 0)]
 )
 def test_kernel_clock_of_usart3(desk, selection: int, hz: int) -> None:
     desk.set("RCC.D2CFGR", D2PPRE1=4)
     desk.set("RCC.PLLCKSELR", PLLSRC=1, DIVM2=4, DIVM3=4)  # 4 MHz CSI / 4
     desk.set("RCC.PLL2DIVR", N2=140 - 1, Q2=20 - 1)
     desk.set("RCC.PLL3DIVR", N3=100 - 1, Q3=20 - 1)
+    desk.set("RCC.PLLCFGR", DIVQ2EN=1, DIVQ3EN=1)
+    desk.set("RCC.CR", CSION=1, PLL2ON=1, PLL3ON=1)
+    desk.run(200)
     desk.set("RCC.D2CCIP2R", USART28SEL=selection)
-    assert desk.mcu.usart_clock_hz("USART3") == hz
+    assert kernel_clock_hz(desk.mcu.rcc, "USART3") == hz
 
 
 def test_slow_clocks(desk) -> None:
@@ -303,6 +306,55 @@ def test_internal_slow_oscillator(desk) -> None:
     desk.run(200)
     assert desk.field("RCC.CSR.LSIRDY") == 1
     desk.set("RCC.CSR", LSION=0)
+    assert desk.field("RCC.CSR.LSIRDY") == 1
+    desk.run(3 * 31.25)
+    assert desk.field("RCC.CSR.LSIRDY") == 0
+
+
+def test_external_slow_oscillator(desk) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", LSEON=1)
+    desk.run(10_000)
+    assert desk.field("RCC.BDCR.LSERDY") == 0
+    desk.run(2_000_000)
+    assert desk.field("RCC.BDCR.LSERDY") == 1
+    desk.set("RCC.BDCR", LSEON=0)
+    desk.run(6 * 1e6 / 32_768 - 1)
+    assert desk.field("RCC.BDCR.LSERDY") == 1
+    desk.run(1)
+    assert desk.field("RCC.BDCR.LSERDY") == 0
+
+
+def test_slow_oscillator_that_was_switched_off_meanwhile_takes_its_whole_time(desk) -> None:
+    desk.set("RCC.CSR", LSION=1)
+    desk.run(90)
+    desk.set("RCC.CSR", LSION=0)
+    desk.set("RCC.CSR", LSION=1)
+    desk.run(20)
+    assert desk.field("RCC.CSR.LSIRDY") == 0
+    desk.run(80)
+    assert desk.field("RCC.CSR.LSIRDY") == 1
+
+
+def test_no_clock_comes_from_outside_in_place_of_the_crystal(desk) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", LSEBYP=1)
+    desk.set("RCC.BDCR", LSEON=1)
+    desk.run(5_000_000)
+    assert desk.field("RCC.BDCR.LSERDY") == 0
+
+
+def test_real_time_clock_keeps_its_oscillator_on(desk) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", RTCSEL=2, RTCEN=1)
+    desk.run(200)
+    assert (desk.field("RCC.CSR.LSION"), desk.field("RCC.CSR.LSIRDY")) == (0, 1)
+    desk.mcu.system_reset()
+    desk.run(100)
+    assert (desk.field("RCC.CSR.LSION"), desk.field("RCC.CSR.LSIRDY")) == (0, 1)
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", RTCEN=0)
+    desk.run(200)
     assert desk.field("RCC.CSR.LSIRDY") == 0
 
 
@@ -311,8 +363,27 @@ def test_backup_domain_is_write_protected(desk) -> None:
     assert desk.field("RCC.BDCR.LSEON") == 0
     desk.set("PWR.CR1", DBP=1)
     desk.set("RCC.BDCR", LSEON=1, RTCSEL=1)
-    desk.run(2_000_000)
-    assert (desk.field("RCC.BDCR.LSERDY"), desk.field("RCC.BDCR.RTCSEL")) == (1, 1)
+    assert (desk.field("RCC.BDCR.LSEON"), desk.field("RCC.BDCR.RTCSEL")) == (1, 1)
+
+
+def test_clock_of_the_rtc_is_selected_once_until_a_reset_of_the_backup_domain(desk) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", RTCSEL=2)
+    desk.set("RCC.BDCR", RTCSEL=1)
+    assert desk.field("RCC.BDCR.RTCSEL") == 2
+    desk.set("RCC.BDCR", BDRST=1, LSEON=1)
+    assert desk.read("RCC.BDCR") == 1 << 16
+    desk.write("RCC.BDCR", 0)
+    desk.set("RCC.BDCR", RTCSEL=1)
+    assert desk.read("RCC.BDCR") == 1 << 8
+
+
+def test_settings_of_the_crystal_are_fixed_while_it_is_on(desk) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("RCC.BDCR", LSEDRV=2)
+    desk.set("RCC.BDCR", LSEON=1)
+    desk.set("RCC.BDCR", LSEDRV=1, LSEBYP=1)
+    assert (desk.field("RCC.BDCR.LSEDRV"), desk.field("RCC.BDCR.LSEBYP")) == (2, 0)
 
 
 def test_backup_domain_survives_a_reset_but_not_the_loss_of_power(desk) -> None:

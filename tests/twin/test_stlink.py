@@ -43,7 +43,8 @@ def test_it_presents_itself_as_the_probe_of_a_nucleo_board(link: STLink) -> None
 
 
 def test_an_unpowered_board_shows_no_voltage_and_no_chip(chip: FakeChip, device: VirtualStlink) -> None:
-    chip.powered = chip.supplied = False
+    chip.powered = False
+    chip.supply_millivolts = 0
     link = STLink(device.interface())
     link.open()
     assert link.target_voltage == 0

@@ -1,7 +1,7 @@
 """DMA1 and DMA2 (RM0399 chapter 16); what their streams do is in `dma_channel`.
 
-Not modelled: the peripheral as flow controller (PFCTRL), bufferable transfers (TRBUFF has no effect), errors of the
-direct mode and overruns of the FIFO (the memory port never waits).
+Not modelled: the peripheral as flow controller (PFCTRL), bufferable transfers (TRBUFF has no effect), errors of
+the direct mode and overruns of the FIFO (the memory port never waits).
 """
 
 from __future__ import annotations

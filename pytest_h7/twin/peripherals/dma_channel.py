@@ -1,9 +1,9 @@
 """What a stream of DMA1 and DMA2 and a channel of BDMA have in common: moving items on requests.
 
 Sources: RM0399 chapters 16 (DMA) and 17 (BDMA). Times are assumptions: a request is served after
-`REQUEST_CYCLES` bus clocks, and a transfer between memories takes `ITEM_CYCLES` an item, read and write. Streams and
-channels do not wait for each other: priorities have no effect. Data is read when it is moved: nothing is fetched
-ahead of a request.
+`REQUEST_CYCLES` bus clocks, and a transfer between memories takes `ITEM_CYCLES` an item, read and write.
+Streams and channels do not wait for each other: priorities have no effect. Data is read when it is moved:
+nothing is fetched ahead of a request.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_h7.chip.dma_requests import request_number, synchronization_number, trigger_number
+from pytest_h7.chip.dma_requests import request_number, synchronization_name, trigger_name
 from pytest_h7.twin.peripherals.dma_channel import CHANNELS, DmaController
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 
@@ -24,6 +24,8 @@ _REQUEST_ID = 0x7F
 _SOIE, _EGE, _SE = 1 << 8, 1 << 9, 1 << 16
 _OIE, _GE = 1 << 8, 1 << 16
 _RISING, _FALLING = 1, 2
+_D3_EVENTS = (6, 7)
+"""Channels of DMAMUX2 whose events clear requests of EXTI for D3 (RM0399 table 100)."""
 
 
 def _count(control: int) -> int:
@@ -65,6 +67,10 @@ class Dmamux(Peripheral):
 
     def reset(self) -> None:
         """Reset by a system reset or by RCC; requests that are held stay, they are the peripherals'."""
+        for output in range(self._outputs):
+            self._hear_synchronization(output, listening=False)
+        for generator in range(_GENERATORS):
+            self._hear_trigger(generator, listening=False)
         super().reset()
         self._pulsed = [False] * self._outputs
         self._connected = [False] * self._outputs
@@ -132,26 +138,28 @@ class Dmamux(Peripheral):
         self._left[output] = _count(control)
         self._connected[output] = False
         if control & _EGE:
-            event = f"{self.name}_CH{output}_EVT"
-            self.signal(event, rising=True)
-            self.signal(event, rising=False)
+            self.mcu.triggers.pulse(f"{self.name}_CH{output}_EVT")
+            if self.name == "DMAMUX2" and output in _D3_EVENTS:
+                self.mcu.exti.clear_d3_pending(_D3_EVENTS.index(output))
 
     # -- triggers and synchronization -------------------------------------------------------------
 
-    def signal(self, name: str, *, rising: bool) -> None:
-        """Take an edge of a signal that triggers generators or synchronizes requests."""
-        number = synchronization_number(self.name, name)
-        if number is not None:
-            for output in range(self._outputs):
-                self._synchronize(output, number, rising=rising)
-        number = trigger_number(self.name, name)
-        if number is not None:
-            for generator in range(_GENERATORS):
-                self._generate(generator, number, rising=rising)
-
-    def _synchronize(self, output: int, number: int, *, rising: bool) -> None:
+    def _hear_synchronization(self, output: int, *, listening: bool) -> None:
         control = self[f"C{output}CR"]
-        if not control & _SE or control >> 24 & 0x1F != number or not _selected(control, rising=rising):
+        name = synchronization_name(self.name, control >> 24 & 0x1F)
+        if control & _SE and name is not None:
+            hearer = partial(self._synchronize, output) if listening else None
+            self.mcu.triggers.hear(name, f"{self.name} channel {output}", hearer)
+
+    def _hear_trigger(self, generator: int, *, listening: bool) -> None:
+        control = self[f"RG{generator}CR"]
+        name = trigger_name(self.name, control & 0x1F)
+        if control & _GE and name is not None:
+            hearer = partial(self._generate, generator) if listening else None
+            self.mcu.triggers.hear(name, f"{self.name} generator {generator}", hearer)
+
+    def _synchronize(self, output: int, rising: bool) -> None:
+        if not _selected(self[f"C{output}CR"], rising=rising):
             return
         if self._connected[output]:
             self._overruns |= 1 << output
@@ -159,9 +167,9 @@ class Dmamux(Peripheral):
         self._connected[output] = True
         self._ask(output)
 
-    def _generate(self, generator: int, number: int, *, rising: bool) -> None:
+    def _generate(self, generator: int, rising: bool) -> None:
         control = self[f"RG{generator}CR"]
-        if not control & _GE or control & 0x1F != number or not _selected(control, rising=rising):
+        if not _selected(control, rising=rising):
             return
         if self._generated[generator]:
             self._generator_overruns |= 1 << generator
@@ -174,16 +182,20 @@ class Dmamux(Peripheral):
 
     def _write_channel(self, output: int, value: int, master: Master) -> None:
         name = f"C{output}CR"
+        self._hear_synchronization(output, listening=False)
         before, self[name] = self[name], value & self.implemented(name)
         if (before ^ self[name]) & ~(_SOIE | _EGE):
             self._left[output] = _count(value)
             self._connected[output] = self._pulsed[output] = False
+        self._hear_synchronization(output, listening=True)
         self._update_interrupt()
         self._ask(output)
 
     def _write_generator(self, generator: int, value: int, master: Master) -> None:
         name = f"RG{generator}CR"
+        self._hear_trigger(generator, listening=False)
         self[name] = value & self.implemented(name)
+        self._hear_trigger(generator, listening=True)
         if not value & _GE:
             self._generated[generator] = 0
             self._hold(generator + 1, level=False)

@@ -22,12 +22,15 @@ from pytest_h7.twin.bus import BusFault, Master
 from pytest_h7.twin.peripherals.flash_bank import (
     BER,
     BSY,
+    DBECCERR,
     FLAGS,
     FW,
     LOCK,
     PG,
     QW,
+    SECTORS,
     SER,
+    SNECCERR,
     START,
     WBNE,
     FlashBank,
@@ -39,6 +42,7 @@ from pytest_h7.twin.timeline import PS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_h7.chip.memory import Memory
     from pytest_h7.twin.mcu import Mcu
 
 KEYS = (0x4567_0123, 0xCDEF_89AB)
@@ -57,6 +61,13 @@ _OPTLOCK, _OPTSTART, _MER = 1 << 0, 1 << 1, 1 << 4
 _OPTCHANGEERR = 1 << 30
 """Bit of OPTSR_CUR; OPTCR has its interrupt enable and OPTCCR its clear bit at the same position."""
 _OPT_BUSY = 1 << 0
+_SWAP_BANK = 1 << 31
+
+_LEVELS = {0xAA: 0, 0xCC: 2}
+"""RDP -> level of read protection; every other value is level 1 (RM0399 table 22)."""
+
+_BANKED_OPTIONS = ("PRAR", "SCAR", "WPSN")
+"""Option words that each bank has one of."""
 
 
 class Lock(enum.Enum):
@@ -109,10 +120,14 @@ class KeyLock:
 class Flash(Peripheral):
     """The flash interface with its two banks and the option bytes.
 
-    A change of the option bytes marked protected in `pytest_h7.chip.option_bytes` is refused with
-    OPTCHANGEERR, except the write protection of sectors: what those do to the chip is not modelled.
-    SWAP_BANK_OPT can be changed and read back, but the banks stay where they are and OPTCR.SWAP_BANK reads
-    0. The CRC registers only store.
+    With the banks swapped the registers of bank 1 belong to what is at the lower addresses, too (RM0399 tables 18
+    and 19). So a swap exchanges what the banks hold, and "bank 1" is the lower one here.
+
+    RDP can be level 0 or 1. At level 1 a debugger, or a start elsewhere than in flash, locks all cells until
+    power-on, and the backup SRAM with them; the return to level 0 erases both (RM0399 4.5.3). The RTC's backup
+    registers are erased, too, but not locked. A change of the other option bytes marked protected in
+    `pytest_h7.chip.option_bytes`, or to level 2, is refused with OPTCHANGEERR, except the write protection of
+    sectors: what those do to the chip is not modelled. The CRC registers only store.
     """
 
     def __init__(self, mcu: Mcu) -> None:
@@ -120,6 +135,8 @@ class Flash(Peripheral):
         self.banks = tuple(FlashBank(self, number, memory) for number, memory in enumerate(FLASH_BANKS, 1))
         self._options = {option.register: factory_value(option.register) for option in OPTION_BYTES.values()}
         self._option_status = 0
+        self.swapped = False
+        """OPTCR.SWAP_BANK: whether bank 2 is at the lower addresses."""
         self._irq_level = False
         self._locks = {bank.number: KeyLock(KEYS) for bank in self.banks}
         self._option_lock = KeyLock(OPTION_KEYS)
@@ -154,15 +171,30 @@ class Flash(Peripheral):
             self.model(program_register(option), writer=partial(self._write_option, option))
 
     def reset(self) -> None:
-        """Reset by a system reset: locked; option bytes stay, and a change under way is forgotten."""
+        """Reset by a system reset: locked, and swapped as SWAP_BANK_OPT says; a change of options is forgotten."""
         for bank in self.banks:
             bank.reset()
+        if self.swapped != bool(self.option("SWAP_BANK_OPT")):
+            self._swap_banks()
         super().reset()
         for lock in self._key_locks.values():
             lock.lock()
         self._option_status = 0
         self._load()
         self.update_interrupt()
+
+    def _swap_banks(self) -> None:
+        self.swapped = not self.swapped
+        self._options = _exchanged(self._options)
+        lower, upper = (bank.memory for bank in self.banks)
+        for one, other in (
+            (self.mcu.memory(lower.name), self.mcu.memory(upper.name)),
+            (self.mcu.flash_guard(lower), self.mcu.flash_guard(upper)),
+        ):
+            one[:], other[:] = bytes(other), bytes(one)
+        for memory in (lower, upper):
+            self.mcu.code_changed(memory.start, memory.size)
+        self.mcu.guards_changed()
 
     def _load(self) -> None:
         """Load the program registers with the option bytes; the lock bits of CR and OPTCR are computed."""
@@ -222,13 +254,46 @@ class Flash(Peripheral):
         return self[f"CR{bank.number}"]
 
     def write_protected(self, bank: FlashBank, sector: int) -> bool:
-        """Return whether the option bytes protect a sector against erase and programming."""
-        return not self.option(f"WRPSn{bank.number}") >> sector & 1
+        """Return whether the option bytes protect a sector against erase and programming (RM0399 4.7.2)."""
+        return self.locked or not self.option(f"WRPSn{bank.number}") >> sector & 1
 
     @property
     def busy(self) -> bool:
         """Whether D1 may not stop: an operation runs or waits, or a write buffer is half full (4.6.2)."""
         return any(bank.status & (BSY | QW | WBNE) for bank in self.banks)
+
+    def stall_executing(self) -> None:
+        """Let cores that execute from a busy bank wait."""
+        for bank in self.banks:
+            bank.stall_executing()
+
+    def readable(self, memory: Memory, offset: int, length: int) -> bool:
+        """Return whether a range of a flash memory can be read at once and without an error."""
+        return all(bank.memory is not memory or bank.readable(offset, length) for bank in self.banks)
+
+    def check_read(self, memory: Memory, offset: int, master: Master) -> None:
+        """Let a read of a flash memory pass, or raise what it ends with: BusFault or BusStalled."""
+        for bank in self.banks:
+            if bank.memory is memory:
+                bank.check_read(offset, master)
+
+    # -- read protection ------------------------------------------------------------------------
+
+    @property
+    def locked(self) -> bool:
+        """Whether RDP level 1 keeps everybody out, because of an intrusion since power-on (RM0399 4.5.3)."""
+        return self._level(self._options["OPTSR"]) == 1 and self.mcu.intruded
+
+    @staticmethod
+    def _level(optsr: int) -> int:
+        option = OPTION_BYTES["RDP"]
+        return _LEVELS.get((optsr & option.mask) >> option.lsb, 1)
+
+    def update_lock(self) -> None:
+        """Lock or unlock all cells, after RDP or what intrudes has changed."""
+        for bank in self.banks:
+            bank.lock(self.locked)
+        self.mcu.backup_access_changed()
 
     def _read_control(self, bank: FlashBank, master: Master) -> int:
         return self.control(bank) | (0 if self._locks[bank.number].open else LOCK)
@@ -258,6 +323,8 @@ class Flash(Peripheral):
 
     def _write_clear(self, bank: FlashBank, value: int, master: Master) -> None:
         bank.flags &= ~(value & FLAGS)
+        if not bank.flags & (SNECCERR | DBECCERR):
+            self[f"ECC_FA{bank.number}"] = 0
         self.update_interrupt()
 
     def _write_nothing(self, value: int, master: Master) -> None:
@@ -280,8 +347,8 @@ class Flash(Peripheral):
         return (self._options[option.register] & option.mask) >> option.lsb
 
     def save(self) -> dict[str, int]:
-        """Return the option words, ``{"OPTSR": ..., "BOOT7": ...}``, for `load`."""
-        return dict(self._options)
+        """Return the option words, ``{"OPTSR": ..., "BOOT7": ...}``, for `load`; bank 1 is the chip's own."""
+        return _exchanged(self._options) if self.swapped else dict(self._options)
 
     def load(self, options: Mapping[str, int]) -> None:
         """Put option words in force, as if they had been programmed; the next reset starts with them.
@@ -292,8 +359,10 @@ class Flash(Peripheral):
         unknown = options.keys() - self._options.keys()
         if unknown:
             raise ValueError(f"no such option word: {', '.join(sorted(unknown))}")
-        self._options.update(options)
+        words = self.save() | dict(options)
+        self._options = _exchanged(words) if self.swapped else words
         self._load()
+        self.update_lock()
 
     def _read_option(self, register: str, master: Master) -> int:
         return self._options[register] | (self._option_status if register == "OPTSR" else 0)
@@ -303,7 +372,8 @@ class Flash(Peripheral):
             self[program_register(option)] = value & _word_mask(option.register)
 
     def read_OPTCR(self, master: Master) -> int:
-        return self["OPTCR"] | (0 if self._option_lock.open else _OPTLOCK)
+        swapped = _SWAP_BANK if self.swapped else 0
+        return self["OPTCR"] | swapped | (0 if self._option_lock.open else _OPTLOCK)
 
     def write_OPTCR(self, value: int, master: Master) -> None:
         """Lock, start a mass erase, start an option byte change; all but the first need the keys."""
@@ -331,23 +401,47 @@ class Flash(Peripheral):
         changes = {register: wanted[register] ^ word for register, word in self._options.items()}
         if not any(changes.values()):
             return
-        if any(
+        level, before = self._level(wanted["OPTSR"]), self._level(self._options["OPTSR"])
+        refused = any(
             changes[option.register] & option.mask for option in OPTION_BYTES.values() if _refused(option)
-        ):
+        )
+        if refused or level == 2:
             self._option_status |= _OPTCHANGEERR
             return
+        self._option_status |= _OPT_BUSY
+        if level < before:
+            self._regress(wanted)
+        else:
+            complete = partial(self._complete_change, wanted)
+            self.banks[0].enqueue(Operation(OPTION_CHANGE_TIME, complete, _keep))
+
+    def _complete_change(self, wanted: dict[str, int]) -> None:
+        self._options = wanted
+        self._option_status &= ~_OPT_BUSY
+        self.update_lock()
+
+    def _regress(self, wanted: dict[str, int]) -> None:
+        """Return to RDP level 0: erase everything, write protected or not, then change the options (RM0399 4.5.3)."""
+        every = range(SECTORS)
 
         def complete() -> None:
-            self._options = wanted
-            self._option_status &= ~_OPT_BUSY
+            for bank in self.banks:
+                bank.erase_cells(every)
+            self.mcu.erase_backup_memory()
+            self._complete_change(wanted)
 
-        self._option_status |= _OPT_BUSY
-        self.banks[0].enqueue(Operation(OPTION_CHANGE_TIME, complete, _keep))
+        def interrupt() -> None:
+            for bank in self.banks:
+                bank.erase_cells_partly(every)
+
+        self.banks[0].enqueue(Operation(self.banks[0].erase_time + OPTION_CHANGE_TIME, complete, interrupt))
+        self.banks[1].enqueue(Operation(self.banks[1].erase_time, _keep, _keep))
 
     # -- the rest -------------------------------------------------------------------------------
 
     def write_ACR(self, value: int, master: Master) -> None:
         self["ACR"] = value & self.implemented("ACR")
+        self.mcu.check_clocks()
 
 
 def _keep() -> None:
@@ -355,7 +449,13 @@ def _keep() -> None:
 
 
 def _refused(option: OptionByte) -> bool:
-    return option.protected and not option.name.startswith("WRPSn")
+    return option.protected and option.name not in ("WRPSn1", "WRPSn2", "RDP")
+
+
+def _exchanged(words: Mapping[str, int]) -> dict[str, int]:
+    """Return option words with those of bank 1 and bank 2 in each other's place."""
+    others = {f"{name}{bank}": f"{name}{3 - bank}" for name in _BANKED_OPTIONS for bank in (1, 2)}
+    return {register: words[others.get(register, register)] for register in words}
 
 
 def _word_mask(register: str) -> int:

@@ -10,6 +10,8 @@ from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.pins import PINS_PER_PORT, Pins, Pull
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
 
@@ -21,6 +23,13 @@ _LOCK_KEYS = (True, False, True)
 _PULLS = (Pull.NONE, Pull.UP, Pull.DOWN, Pull.NONE)
 
 _BITS_PER_PIN = {"MODER": 2, "OTYPER": 1, "OSPEEDR": 2, "PUPDR": 2}
+
+
+def _numbers(pins: int) -> Iterator[int]:
+    """Yield the numbers of the pins of a mask."""
+    while pins:
+        yield (pins & -pins).bit_length() - 1
+        pins &= pins - 1
 
 
 class Mode(enum.IntEnum):
@@ -46,6 +55,7 @@ class Gpio(Peripheral):
         self._names = [f"P{port}{number}" for number in range(PINS_PER_PORT)]
         self._lock_step = 0
         self._lock_candidate = 0
+        self._outputs = 0
         for register, bits in _BITS_PER_PIN.items():
             self.model(register, writer=partial(self._write_configuration, register, bits, 0))
         self.model("AFRL", writer=partial(self._write_configuration, "AFRL", 4, 0))
@@ -83,16 +93,15 @@ class Gpio(Peripheral):
 
     def _apply(self, pins: int) -> None:
         """Let the pins of a mask take over their registers."""
-        for pin in range(PINS_PER_PORT):
-            if not pins >> pin & 1:
-                continue
+        for pin in _numbers(pins):
             mode = self._mode(pin)
             high = bool(self["ODR"] >> pin & 1)
             open_drain = bool(self["OTYPER"] >> pin & 1)
-            driven = mode is Mode.OUTPUT and not (open_drain and high)
+            is_output = mode is Mode.OUTPUT
+            self._outputs = self._outputs & ~(1 << pin) | is_output << pin
             self._pins.configure(
                 self._names[pin],
-                output=high if driven else None,
+                output=high if is_output and not (open_drain and high) else None,
                 pull=_PULLS[self["PUPDR"] >> 2 * pin & 3],
                 analog=mode is Mode.ANALOG,
                 function=self.alternate_function(pin),
@@ -105,9 +114,13 @@ class Gpio(Peripheral):
         return self._pins.inputs(self.port)
 
     def write_ODR(self, value: int, master: Master) -> None:
-        changed = (self["ODR"] ^ value) & _ALL
+        changed = (self["ODR"] ^ value) & self._outputs
         self["ODR"] = value & _ALL
-        self._apply(changed)
+        if changed:
+            open_drain = self["OTYPER"]
+            for pin in _numbers(changed):
+                high = bool(value >> pin & 1)
+                self._pins.set_output(self._names[pin], None if high and open_drain >> pin & 1 else high)
 
     def write_BSRR(self, value: int, master: Master) -> None:
         """Set and clear output bits; where both are asked for, set wins."""
@@ -115,12 +128,12 @@ class Gpio(Peripheral):
 
     # -- lock -----------------------------------------------------------------------------------
 
-    def write(self, offset: int, size: int, value: int, master: Master) -> None:
-        """Write; anything but a word aborts the lock sequence."""
-        if offset & ~3 == self.map.registers["LCKR"].offset and size != 4:
+    def write_narrow(self, offset: int, size: int, value: int, master: Master) -> None:
+        """Write a part of a register; of LCKR, that does nothing but abort the lock sequence."""
+        if offset & ~3 == self.map.registers["LCKR"].offset:
             self._lock_step = 0
-            return
-        super().write(offset, size, value, master)
+        else:
+            super().write_narrow(offset, size, value, master)
 
     def read_LCKR(self, master: Master) -> int:
         """Return the lock; a read right after the three writes of the sequence closes it."""

@@ -81,6 +81,17 @@ def kernel_clock_hz(rcc: Rcc, name: str) -> int:
     return _selected_hz(rcc, _SELECTIONS[name])
 
 
+def kernel_clock_source(rcc: Rcc, name: str) -> str:
+    """Return what the kernel clock of a peripheral is taken from, ``"hsi"`` or ``"pll2_q"``; ``"-"`` is nothing.
+
+    Raises:
+        KeyError: the peripheral has no selectable kernel clock.
+    """
+    selection = _SELECTIONS[name]
+    code = rcc.field(selection.register, selection.field)
+    return selection.sources[code] if code < len(selection.sources) else "-"
+
+
 def _selected_hz(rcc: Rcc, selection: _Selection) -> int:
     code = rcc.field(selection.register, selection.field)
     return _source_hz(rcc, selection.sources[code]) if code < len(selection.sources) else 0

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Reader = Callable[[Master], int]
 Writer = Callable[[int, Master], None]
 
+_PAGE = 0x400
+"""What the address decoders of the buses tell apart (RM0399 table 7)."""
+
 
 class Peripheral:
     """A peripheral whose registers are stored with their reset values.
@@ -64,6 +67,12 @@ class Peripheral:
             )
         self.load_reset_values()
 
+    @property
+    def span(self) -> int:
+        """Bytes of addresses from the base on: as far as the registers go, up to the end of a page."""
+        last = max(self._offsets.values(), default=0)
+        return (self.base + last | _PAGE - 1) + 1 - self.base
+
     def model(self, register: str, reader: Reader | None = None, writer: Writer | None = None) -> None:
         """Give a register its behaviour: for registers too alike to deserve a method each."""
         offset = self._offsets[register]
@@ -73,6 +82,10 @@ class Peripheral:
             self._writers[offset] = writer
         if reader is not None or writer is not None:
             self._stored_only.pop(offset, None)
+
+    def stored_only(self) -> frozenset[str]:
+        """Return the registers that keep what is written and do nothing of what they do on the chip."""
+        return frozenset(self._stored_only.values())
 
     def plain_storage(self) -> frozenset[str]:
         """Return the registers for which storing the value is all the hardware does."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.rcc_bank import RccBank
+from pytest_h7.twin.peripherals.rcc_plls import PLLS, Plls
+from pytest_h7.twin.peripherals.rcc_slow_clocks import LSE_HZ, LSI_HZ, SlowClocks
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 HSI_HZ = 64_000_000
 CSI_HZ = 4_000_000
 HSI48_HZ = 48_000_000
-LSE_HZ = 32_768
-LSI_HZ = 32_000
 
 _SHARED_BANK = range(0xD0, 0x120)
 _C1_BANK = range(0x130, 0x190)
@@ -36,11 +36,15 @@ _START_UP = {
     "PLL3": (28, 29, 50 * PS_PER_US),
 }
 _HSE_CRYSTAL_START_UP = 2 * PS_PER_MS
-_LSE_START_UP = 1000 * PS_PER_MS
-_LSI_START_UP = 100 * PS_PER_US
 
 _SW_SOURCES = ("HSI", "CSI", "HSE", "PLL1")
-_PLL_SOURCES = ("HSI", "CSI", "HSE")
+_READY_FLAGS = ("LSI", "LSE", "HSI", "HSE", "CSI", "HSI48", "PLL1", "PLL2", "PLL3")
+"""Bits of CIER, CIFR and CICR: what has become ready (RM0399 9.7.22 to 9.7.24)."""
+
+_OSCILLATORS = ("hsi", "csi", "hse")
+
+_RCC_LINE = 61
+"""EXTI line of the RCC interrupt."""
 
 _ALLOCATIONS = {
     "D1": ("AHB3ENR", "APB3ENR"),
@@ -91,9 +95,13 @@ class Rcc(Peripheral):
         self.hse_hz = hse_hz
         super().__init__(mcu, "RCC")
         self._starting: dict[str, Event] = {}
+        self.slow_clocks = SlowClocks(self)
+        self._plls = Plls(self)
         for register in self.map.registers:
             if register.endswith("RSTR"):
                 self.model(register, writer=partial(self._reset_peripherals, register))
+        for register in ("D1CCIPR", "D2CCIP1R", "D2CCIP2R", "D3CCIPR"):
+            self.model(register, writer=partial(self._select_kernel_clocks, register))
         self.banks = {"cm7": RccBank(mcu, "RCC_C1"), "cm4": RccBank(mcu, "RCC_C2")}
         self._enables = self._enable_bits()
 
@@ -133,6 +141,23 @@ class Rcc(Peripheral):
             return False
         return not asleep or low_power is None or bool(values[low_power] & mask)
 
+    def gates_in_sleep(self, core: str) -> bool:
+        """Return whether something that a core has enabled loses its clock while the core sleeps."""
+        values = self.banks[core]._values
+        return any(
+            low_power is not None and values[offset] & mask and not values[low_power] & mask
+            for offset, mask, low_power in self._enables.values()
+        )
+
+    def autonomous(self, peripheral: str) -> bool:
+        """Return whether D3AMR lets a peripheral go on while its core is in CStop (RM0399 9.5.9)."""
+        field = self.map.registers["D3AMR"].fields.get(f"{peripheral}AMEN")
+        return field is not None and bool(self["D3AMR"] & field.mask)
+
+    def write_D3AMR(self, value: int, master: Master) -> None:
+        self["D3AMR"] = value & self.implemented("D3AMR")
+        self.mcu.update_kernel_clocks()
+
     def allocated(self, core: str, domain: str) -> bool:
         """Return whether a core has a peripheral or memory of D1 or D2 enabled (RM0399 9.5.9, 9.5.10)."""
         return any(self.banks[core][register] for register in _ALLOCATIONS[domain])
@@ -171,6 +196,8 @@ class Rcc(Peripheral):
         if old & 1 << 16:
             value = value & ~(1 << 18) | old & 1 << 18  # HSEBYP only while HSE is off
         value |= old & 1 << 19  # CSSHSEON is set only
+        if self._plls.source == "HSI" and any(self.field("CR", f"PLL{pll}ON") for pll in PLLS):
+            value = value & ~(3 << 3) | old & 3 << 3  # HSIDIV
         self["CR"] = value
         for name, (on, ready, _) in _START_UP.items():
             if not value & 1 << on:
@@ -178,7 +205,15 @@ class Rcc(Peripheral):
                 self._cancel_start(name)
             elif not old & 1 << on:
                 self._start(name)
+        self._stop_starved_plls()
         self.mcu.clocks_changed()
+
+    def _stop_starved_plls(self) -> None:
+        """Let PLLs lose their lock with their source; they lock again when it is back."""
+        if not self._pll_source_ready():
+            for pll in PLLS:
+                self["CR"] &= ~(1 << _START_UP[f"PLL{pll}"][1])
+                self._cancel_start(f"PLL{pll}")
 
     def _start(self, name: str) -> None:
         """Make an oscillator or PLL ready when its start-up time is over; a PLL needs its source for it."""
@@ -190,6 +225,7 @@ class Rcc(Peripheral):
 
         def set_ready() -> None:
             self["CR"] |= 1 << ready
+            self.note_ready(name)
             for pll in ("PLL1", "PLL2", "PLL3"):
                 on, locked, _ = _START_UP[pll]
                 if self["CR"] & (1 << on | 1 << locked) == 1 << on and not self._is_starting(pll):
@@ -206,8 +242,7 @@ class Rcc(Peripheral):
             self._starting[name].cancel()
 
     def _pll_source_ready(self) -> bool:
-        source = self.field("PLLCKSELR", "PLLSRC")
-        return source < len(_PLL_SOURCES) and self._is_ready(_PLL_SOURCES[source])
+        return self._plls.source is not None and self._is_ready(self._plls.source)
 
     def _is_ready(self, name: str) -> bool:
         return bool(self["CR"] & 1 << _START_UP[name][1])
@@ -216,11 +251,34 @@ class Rcc(Peripheral):
         """Oscillators and PLL that the system clock runs on and that cannot be switched off."""
         source = self.system_clock_source
         in_use = {source}
-        if source == "PLL1":
-            pll_source = self.field("PLLCKSELR", "PLLSRC")
-            if pll_source < 3:
-                in_use.add(_PLL_SOURCES[pll_source])
+        if source == "PLL1" and self._plls.source is not None:
+            in_use.add(self._plls.source)
         return in_use
+
+    # -- interrupts -----------------------------------------------------------------------------
+
+    def note_ready(self, name: str) -> None:
+        """Set the flag of an oscillator or PLL that has become ready, if its interrupt is enabled."""
+        self["CIFR"] |= self["CIER"] & 1 << _READY_FLAGS.index(name)
+        self._drive_interrupt()
+
+    def read_CIFR(self, master: Master) -> int:
+        return self["CIFR"]
+
+    def write_CIER(self, value: int, master: Master) -> None:
+        self["CIER"] = value & self.implemented("CIER")
+        self._drive_interrupt()
+
+    def write_CICR(self, value: int, master: Master) -> None:
+        self["CIFR"] &= ~value
+        self._drive_interrupt()
+
+    def _drive_interrupt(self) -> None:
+        level = bool(self["CIFR"] & self["CIER"])
+        self.mcu.drive_interrupt("RCC", "RCC", level)
+        self.mcu.exti.set_direct_line(_RCC_LINE, level)
+
+    # -- system clock ---------------------------------------------------------------------------
 
     def read_CFGR(self, master: Master) -> int:
         return self["CFGR"]
@@ -245,6 +303,9 @@ class Rcc(Peripheral):
         self[register] = value
         self.mcu.clocks_changed()
 
+    def _select_kernel_clocks(self, register: str, value: int, master: Master) -> None:
+        self._write_prescalers(register, value)
+
     def write_D1CFGR(self, value: int, master: Master) -> None:
         self._write_prescalers("D1CFGR", value)
 
@@ -255,23 +316,11 @@ class Rcc(Peripheral):
         self._write_prescalers("D3CFGR", value)
 
     def write_CSR(self, value: int, master: Master) -> None:
-        self._slow_oscillator("CSR", value, _LSI_START_UP)
+        self.slow_clocks.write_csr(value)
 
     def write_BDCR(self, value: int, master: Master) -> None:
         if self.mcu.pwr.backup_writable:
-            self._slow_oscillator("BDCR", value, _LSE_START_UP)
-
-    def _slow_oscillator(self, register: str, value: int, delay: int) -> None:
-        """LSION/LSIRDY and LSEON/LSERDY are both bits 0 and 1."""
-        old = self[register]
-        self[register] = value & ~2 | (old & 2 if value & 1 else 0)
-        if value & ~old & 1:
-
-            def set_ready() -> None:
-                if self[register] & 1:
-                    self[register] |= 2
-
-            self.mcu.schedule(delay, set_ready)
+            self.slow_clocks.write_bdcr(value)
 
     # -- frequencies ----------------------------------------------------------------------------
 
@@ -289,31 +338,34 @@ class Rcc(Peripheral):
 
     def pll_hz(self, pll: int, output: str) -> int:
         """Return the frequency of output ``P``, ``Q`` or ``R`` of PLL 1 to 3 in Hz, 0 without a source."""
-        source = self.field("PLLCKSELR", "PLLSRC")
-        divm = self.field("PLLCKSELR", f"DIVM{pll}")
-        if source > 2 or divm == 0:
-            return 0
-        n = self.field(f"PLL{pll}DIVR", f"N{pll}") + 1
-        fraction = 0
-        if self.field("PLLCFGR", f"PLL{pll}FRACEN"):
-            fraction = self.field(f"PLL{pll}FRACR", f"FRACN{pll}")
-        divider = self.field(f"PLL{pll}DIVR", f"{output}{pll}") + 1
-        return self._source_hz(_PLL_SOURCES[source]) * (8192 * n + fraction) // (8192 * divm * divider)
+        return self._plls.output_hz(pll, output)
+
+    def pll_reference_hz(self, pll: int) -> int:
+        """Return the frequency at the input of a PLL in Hz, 0 without a source."""
+        return self._plls.reference_hz(pll)
+
+    def pll_vco_hz(self, pll: int) -> int:
+        """Return the frequency of a PLL's oscillator in Hz."""
+        return self._plls.vco_hz(pll)
 
     def clock_hz(self, name: str) -> int:
         """Return a clock in Hz.
 
         Args:
-            name: ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``, ``csi``,
+            name: ``sys``, ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``, ``csi``,
                 ``hse``, ``hsi48``, ``lse`` or ``lsi``.
 
         Raises:
             KeyError: there is no clock of that name.
         """
+        if name in _OSCILLATORS:
+            return self._source_hz(name.upper())
         system = self._source_hz(self.system_clock_source)
         cm7 = system // _prescaler(self.field("D1CFGR", "D1CPRE"), 4)
         hclk = cm7 // _prescaler(self.field("D1CFGR", "HPRE"), 4)
         match name:
+            case "sys":
+                return system
             case "cm7":
                 return cm7
             case "cm4" | "hclk":
@@ -333,23 +385,6 @@ class Rcc(Peripheral):
             case "lsi":
                 return LSI_HZ
         return self._source_hz(name.upper())
-
-    def usart_clock_hz(self, usart: str) -> int:
-        """Return the kernel clock of a USART in Hz (RM0399 9.7.20, D2CCIP2R)."""
-        sixteen = usart in ("USART1", "USART6")
-        selection = self.field("D2CCIP2R", "USART16SEL" if sixteen else "USART28SEL")
-        match selection:
-            case 1:
-                return self.pll_hz(2, "Q")
-            case 2:
-                return self.pll_hz(3, "Q")
-            case 3:
-                return self.clock_hz("hsi")
-            case 4:
-                return CSI_HZ
-            case 5:
-                return LSE_HZ
-        return self.clock_hz("pclk2" if sixteen else "pclk1")
 
     # -- resets -----------------------------------------------------------------------------------
 
@@ -379,8 +414,8 @@ class Rcc(Peripheral):
         """Reset everything, the flags and the backup domain included: VBAT is VDD on this board."""
         for bank in self.banks.values():
             bank["RSR"] = 0
-        self["BDCR"] = 0
         self.reset()
+        self.slow_clocks.power_on_reset()
         self.record_reset("C1RSTF", "C2RSTF", "D1RSTF", "D2RSTF", "BORRSTF", "PINRSTF", "PORRSTF")
 
     def reset(self) -> None:
@@ -393,15 +428,24 @@ class Rcc(Peripheral):
             self._cancel_start(name)
         for bank in self.banks.values():
             bank.reset()
+        self.slow_clocks.update()
+        self._drive_interrupt()
         self.mcu.clocks_changed()
 
     def restart_after_stop(self) -> None:
-        """Put the clock tree as it is after system Stop: HSI or CSI, PLLs and HSE off (RM0399 9.5.7)."""
-        wake_up_source = self["CFGR"] >> 6 & 1
-        on, ready, _ = _START_UP[_SW_SOURCES[wake_up_source]]
-        kept = 1 << 1 | 3 << 3 | 1 << 9 | 1 << 18
-        for name in _START_UP:
+        """Put the clock tree as it is after system Stop: PLLs, HSE and HSI48 off (RM0399 9.5.7, table 60).
+
+        STOPWUCK selects the system clock, and STOPKERWUCK the other oscillator if that is a different one. What
+        was on of HSI and CSI is on again.
+        """
+        system = _SW_SOURCES[self.field("CFGR", "STOPWUCK")]
+        kernel = _SW_SOURCES[self.field("CFGR", "STOPKERWUCK")]
+        for name, (on, ready, _) in _START_UP.items():
             self._cancel_start(name)
-        self["CR"] = self["CR"] & kept | 1 << on | 1 << ready
-        self["CFGR"] = self["CFGR"] & ~0x3F | wake_up_source | wake_up_source << 3
+            running = name in ("HSI", "CSI") and (name in (system, kernel) or self["CR"] & 1 << on)
+            self["CR"] &= ~(1 << on | 1 << ready)
+            if running:
+                self["CR"] |= 1 << on | 1 << ready
+        source = _SW_SOURCES.index(system)
+        self["CFGR"] = self["CFGR"] & ~0x3F | source | source << 3
         self.mcu.clocks_changed()

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pytest_h7.twin.bus import Master
 
 _RMVF = 1 << 16
+_WWDG1EN, _WWDG2EN = 1 << 6, 1 << 11
+"""The clocks of the window watchdogs, which only a reset takes away (RM0399 9.7.43, 9.7.44)."""
 
 
 class RccBank(Peripheral):
@@ -26,6 +28,12 @@ class RccBank(Peripheral):
             self["RSR"] = _RMVF
         else:
             self["RSR"] &= ~_RMVF
+
+    def write_APB3ENR(self, value: int, master: Master) -> None:
+        self["APB3ENR"] = value | self["APB3ENR"] & _WWDG1EN
+
+    def write_APB1LENR(self, value: int, master: Master) -> None:
+        self["APB1LENR"] = value | self["APB1LENR"] & _WWDG2EN
 
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
         super().write(offset, size, value, master)

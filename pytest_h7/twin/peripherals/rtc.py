@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_h7.twin.cycle_counter import CycleCounter
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.rtc_calendar import (
+    SECONDS_PER_DAY,
     Alarm,
     CalendarCounter,
     Moment,
@@ -16,7 +19,6 @@ from pytest_h7.twin.peripherals.rtc_calendar import (
     encode_time,
     year_of,
 )
-from pytest_h7.twin.tick_counter import TickCounter
 
 if TYPE_CHECKING:
     from pytest_h7.twin.bus import Master
@@ -24,68 +26,77 @@ if TYPE_CHECKING:
     from pytest_h7.twin.timeline import Event
 
 _KEYS = (0xCA, 0x53)
-_KEYLESS = frozenset({"WPR", "ISR", "TAMPCR", "OR", *(f"BKP{number}R" for number in range(32))})
-"""Registers without the protection by WPR; in ISR it protects some bits (RM0399 49.3.8)."""
+_BACKUP_REGISTERS = frozenset(f"BKP{number}R" for number in range(32))
+_KEYLESS = _BACKUP_REGISTERS | {"WPR", "ISR", "TAMPCR", "OR"}
+"""Registers that WPR does not protect; of ISR it protects some bits (RM0399 49.3.8)."""
 
-_FMT, _BYPSHAD, _TSEDGE = 1 << 6, 1 << 5, 1 << 3
-_WUTE, _TSE = 1 << 10, 1 << 11
+# Bits of CR.
+_WUCKSEL, _TSEDGE, _BYPSHAD, _FMT, _WUTE, _TSE = 7, 1 << 3, 1 << 5, 1 << 6, 1 << 10, 1 << 11
 _ADD1H, _SUB1H = 1 << 16, 1 << 17
-_WUCKSEL = 7
-_INITIALISATION_ONLY = 1 << 7 | _FMT | 1 << 4
-"""Bits of CR that change in initialization mode only; bit 4 is REFCKON."""
-_OUTPUTS = 1 << 4 | 3 << 21 | 1 << 23
-"""Bits of CR that are only stored: REFCKON, OSEL and COE, the reference clock and the outputs."""
+_INITIALISATION_ONLY = 1 << 4 | _FMT
+"""Bits that change in initialization mode only: REFCKON and FMT (RM0399 49.6.3)."""
+_STORED = 1 << 4 | 3 << 21 | 1 << 23
+"""REFCKON, OSEL and COE: a reference clock and outputs that there are not here."""
 
-_SHPF, _INITS, _RSF, _INITF, _INIT = (1 << bit for bit in (3, 4, 5, 6, 7))
-_ALRAF, _ALRBF, _WUTF, _TSF, _TSOVF, _RECALPF = (1 << bit for bit in (8, 9, 10, 11, 12, 16))
-_FLAGS = 0x2_FF00
-_KEYLESS_FLAGS = 0x3F00
+# Bits of ISR.
+_SHPF, _INITS, _RSF, _INITF, _INIT, _RECALPF = (1 << bit for bit in (3, 4, 5, 6, 7, 16))
+_ALRAF, _ALRBF, _WUTF, _TSF, _TSOVF = (1 << bit for bit in (8, 9, 10, 11, 12))
+_FLAGS, _KEYLESS_FLAGS = 0x2_FF00, 0x3F00
+"""What software clears by writing 0, and what of that WPR does not protect."""
 
-_ALARMS = {
-    # Unit: (bit of its write flag in ISR, of its enable bit in CR, registers, its flag in ISR)
-    "alarm A": (0, 8, "ALRMAR", "ALRMASSR", _ALRAF),
-    "alarm B": (1, 9, "ALRMBR", "ALRMBSSR", _ALRBF),
-}
-_WRITE_FLAGS = {"alarm A": (0, 8), "alarm B": (1, 9), "wake-up timer": (2, 10)}
-"""What CR enables -> bit of its write flag in ISR, of its enable bit in CR."""
+
+@dataclasses.dataclass(frozen=True)
+class _Unit:
+    """What CR enables: bit numbers of its write flag in ISR and its enable bit in CR, and its flag in ISR."""
+
+    write_flag: int
+    enable: int
+    flag: int
+
+
+_WAKE_UP_TIMER = _Unit(2, 10, _WUTF)
+_ALARMS = {"A": _Unit(0, 8, _ALRAF), "B": _Unit(1, 9, _ALRBF)}
 
 _LINES = {17: ((_ALRAF, 1 << 12), (_ALRBF, 1 << 13)), 18: ((_TSF, 1 << 15),), 19: ((_WUTF, 1 << 14),)}
-"""EXTI line -> flags in ISR with their enable bits in CR (RM0399 49.5, table 152)."""
+"""EXTI line -> flags of ISR with their enable bits in CR (RM0399 49.5 and table 152)."""
 
 _SYNCHRONISATION = 2
-"""Cycles of RTCCLK that a change needs to get from the APB to the RTC (RM0399 49.3.8)."""
+"""Cycles of RTCCLK that a change needs on its way from the bus (RM0399 49.3.8)."""
 _START = 4
 """Cycles of RTCCLK from the end of initialization mode to the start of the calendar (RM0399 49.3.8)."""
 _RECALIBRATION = 3
 """Cycles of ck_apre until new calibration settings take effect (RM0399 49.3.13)."""
 _TIME_STAMP_DELAY = 2
 """Cycles of ck_apre from an edge of the pin to TSF (RM0399 49.3.14)."""
-
 _TIME_STAMP_PIN = "PC13"
+
+_RESET_SHADOWS = {"TR": 0, "DR": 0x2101, "SSR": 0}
 
 
 class Rtc(Peripheral):
     """The real-time clock, in the backup domain.
 
-    Flags of the tamper inputs stay clear, and nothing comes out at RTC_OUT: TAMPCR and OR are only stored.
-    Not known of the hardware: how long a shift is pending (a cycle of ck_apre here), and how the carry of
-    ADD1H goes on into the date (it does).
+    The flags of the tamper inputs stay clear, and nothing comes out at RTC_OUT: TAMPCR and OR are only
+    stored. Not known of the hardware: that a shift is pending for a cycle of ck_apre, and that the hour that
+    ADD1H adds carries into the date.
     """
 
     def __init__(self, mcu: Mcu) -> None:
         super().__init__(mcu, "RTC")
-        self._clock = TickCounter()
+        self._clock = CycleCounter()
         self._event: Event | None = None
+        self._next: list[str] = []
         self._stopped_at: int | None = None
         self._lines = dict.fromkeys(_LINES, False)
-        for _, _, fields, sub_seconds, _ in _ALARMS.values():
-            for register in (fields, sub_seconds):
-                self.model(register, writer=partial(self._write_alarm, register))
+        self._keyless = {self._offsets[name] for name in _KEYLESS}
+        for name, unit in _ALARMS.items():
+            for register in (f"ALRM{name}R", f"ALRM{name}SSR"):
+                self.model(register, writer=partial(self._write_alarm, register, unit))
         mcu.pins.watch(_TIME_STAMP_PIN, self._pin_changed)
         self.reset_backup_domain()
 
     def plain_storage(self) -> frozenset[str]:
-        return frozenset({"TSTR", "TSDR", "TSSSR", *(f"BKP{number}R" for number in range(32))})
+        return _BACKUP_REGISTERS | {"TSTR", "TSDR", "TSSSR"}
 
     # -- resets -----------------------------------------------------------------------------------
 
@@ -94,29 +105,34 @@ class Rtc(Peripheral):
         self.load_reset_values()
         tick = self._tick
         self._key_step = 0
-        self._counter = CalendarCounter(self["PRER"])
-        self._counter.start(tick, 0, 1)
-        self._calendar_written: dict[str, int] = {}
+        self._counter = CalendarCounter(tick, self["PRER"])
         self._init_from: int | None = None
-        self._writable_from = dict.fromkeys(_WRITE_FLAGS, 0)
+        self._written: dict[str, int] = {}
+        self._writable_from = dict.fromkeys((*_ALARMS.values(), _WAKE_UP_TIMER), tick)
         self._shift_until = tick
-        self._calibration_due: int | None = None
-        self._hour_change_due: tuple[int, int] | None = None
-        self._time_stamp_due: int | None = None
         self._wake_up_origin = 0
+        self._hour_change = 0
+        self._hour_change_due: int | None = None
+        self._calibration_due: int | None = None
+        self._time_stamp_due: int | None = None
         self._reset_shadows()
-        self._plan()
+        self._changed()
+
+    def erase_backup_registers(self) -> None:
+        """Clear the backup registers, as the return to RDP level 0 does (RM0399 4.5.3)."""
+        for register in _BACKUP_REGISTERS:
+            self[register] = 0
 
     def reset(self) -> None:
-        """Reset by a system reset: the shadow registers, INIT and RSF; the clock goes on."""
+        """Reset by a system reset: the shadow registers, INIT and RSF; the clock goes on (RM0399 49.3.10)."""
         self._leave_initialisation()
         self._reset_shadows()
-        self._plan()
+        self._changed()
 
     def _reset_shadows(self) -> None:
         self._shadow_lock: dict[str, int] = {}
-        self._synchronised_from = self._shadow_reset_until = self._tick + _SYNCHRONISATION
-        self._shown_in_stop: tuple[int, int] | None = None
+        self._synchronised_from = self._shadows_reset_until = self._tick + _SYNCHRONISATION
+        self._stale: tuple[int, int] | None = None
 
     # -- clock ------------------------------------------------------------------------------------
 
@@ -126,7 +142,7 @@ class Rtc(Peripheral):
         return self._clock.count(self.mcu.now)
 
     def clock_changed(self) -> None:
-        """Take RTCCLK over, and whether the shadow registers are updated: they are not in Stop."""
+        """Take RTCCLK over, and whether the shadow registers follow: in Stop they do not (RM0399 49.3.5)."""
         hz, divider = self.mcu.rcc.slow_clocks.rtc_clock()
         if hz and self.mcu.dbgmcu.frozen("RTC"):
             hz = 0
@@ -136,44 +152,284 @@ class Rtc(Peripheral):
         if stopped and self._stopped_at is None:
             self._stopped_at = self._tick
         elif not stopped and self._stopped_at is not None:
-            self._shown_in_stop = self._tick, self._stopped_at
+            self._stale = self._tick, self._stopped_at
             self._stopped_at = None
 
     # -- what happens next ------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._plan()
+        self._update_lines()
 
     def _plan(self) -> None:
         """Schedule the next thing that sets a flag or takes effect."""
         if self._event is not None:
             self._event.cancel()
             self._event = None
-        due = [tick for tick, _ in self._due()]
+        due = self._due() if self._clock.running else {}
         if due:
+            tick = min(due.values())
+            self._next = [what for what, when in due.items() if when == tick]
             now = self.mcu.now
-            delay = self._clock.delay(min(due), now)
+            delay = self._clock.delay(tick, now)
             if delay is not None:
                 self._event = self.mcu.schedule(delay, self._happen)
 
-    def _due(self) -> list[tuple[int, str]]:
-        """Return what is to come, with the cycle of RTCCLK that brings it; flags that are set can wait."""
+    def _due(self) -> dict[str, int]:
+        """Return what is to come and the cycle of RTCCLK that brings it; a flag that is set can wait."""
         tick = self._tick
-        flags = self["ISR"]
-        due: list[tuple[int | None, str]] = []
+        missing = ~self["ISR"]
+        due = {"time-stamp": self._time_stamp_due}
+        if self["CR"] & _WUTE and missing & _WUTF:
+            due["wake-up timer"] = self._next_wake_up(tick)
         if self._init_from is None:
-            for unit, (_, enable, _, _, flag) in _ALARMS.items():
-                if self["CR"] >> enable & 1 and not flags & flag:
-                    due.append((self._alarm(unit).next_match(self._counter, tick), unit))
-        if self["CR"] & _WUTE and not flags & _WUTF:
-            due.append((self._next_wake_up(tick), "wake-up timer"))
-        if self._hour_change_due is not None:
-            due.append((self._hour_change_due[0], "hour"))
-        due.append((self._calibration_due, "calibration"))
-        due.append((self._time_stamp_due, "time-stamp"))
-        return [(when, what) for when, what in due if when is not None]
+            due["calibration"] = self._calibration_due
+            due["hour"] = self._hour_change_due
+            for name, unit in _ALARMS.items():
+                if self["CR"] >> unit.enable & 1 and missing & unit.flag:
+                    due[name] = self._alarm(name).next_match(self._counter, tick)
+        return {what: when for what, when in due.items() if when is not None}
 
     def _happen(self) -> None:
-        tick = self._tick
         self._event = None
-        for what in self._planned:
-            self._take_effect(what)
-        self._plan()
-        self._update_lines()
+        tick = self._tick
+        for what in self._next:
+            match what:
+                case "wake-up timer":
+                    self["ISR"] |= _WUTF
+                case "time-stamp":
+                    self["ISR"] |= _TSF
+                    self._time_stamp_due = None
+                case "calibration":
+                    self._counter.calibrate(tick, self["CALR"])
+                    self._calibration_due = None
+                case "hour":
+                    self._counter.add_time(tick, self._hour_change)
+                    self._hour_change_due = None
+                case _:
+                    self["ISR"] |= _ALARMS[what].flag
+        self._changed()
+
+    def _alarm(self, name: str) -> Alarm:
+        return Alarm(self[f"ALRM{name}R"], self[f"ALRM{name}SSR"], bool(self["CR"] & _FMT))
+
+    def _next_wake_up(self, tick: int) -> int | None:
+        """Return when the wake-up counter gets to 0 next: each WUT + 1 cycles of its clock (RM0399 49.6.6)."""
+        selection = self["CR"] & _WUCKSEL
+        period = self["WUTR"] + 1 + (0x1_0000 if selection >= 6 else 0)
+        if selection < 4:
+            period *= 16 >> selection
+            return tick + period - (tick - self._wake_up_origin) % period
+        if self._init_from is not None:
+            return None
+        edge = self._counter.at(tick).edge
+        return self._counter.tick_of(edge + period - (edge - self._wake_up_origin) % period)
+
+    def _update_lines(self) -> None:
+        for line, pairs in _LINES.items():
+            level = any(self["ISR"] & flag and self["CR"] & enable for flag, enable in pairs)
+            if level != self._lines[line]:
+                self._lines[line] = level
+                self.mcu.exti.edge(line, rising=level)
+
+    # -- access -----------------------------------------------------------------------------------
+
+    @property
+    def _unlocked(self) -> bool:
+        return self._key_step == len(_KEYS)
+
+    def write(self, offset: int, size: int, value: int, master: Master) -> None:
+        """Write, if PWR_CR1.DBP and the key allow it (RM0399 49.3.8)."""
+        if self.mcu.pwr.backup_writable and (self._unlocked or offset & ~3 in self._keyless):
+            super().write(offset, size, value, master)
+
+    def write_WPR(self, value: int, master: Master) -> None:
+        if self._unlocked:
+            self._key_step = 0
+        self._key_step = self._key_step + 1 if value & 0xFF == _KEYS[self._key_step] else 0
+
+    # -- calendar ---------------------------------------------------------------------------------
+
+    @property
+    def _initialising(self) -> bool:
+        """INITF: the calendar stands still and can be written."""
+        return self._init_from is not None and self._tick >= self._init_from
+
+    def _moment(self, tick: int) -> Moment:
+        return self._counter.at(tick if self._init_from is None else min(tick, self._init_from))
+
+    def _registers(self, moment: Moment) -> dict[str, int]:
+        return {
+            "TR": encode_time(moment.time, bool(self["CR"] & _FMT)),
+            "DR": encode_date(moment.time, moment.weekday),
+            "SSR": self._counter.last_step - moment.step,
+        } | self._written
+
+    def _shown(self) -> dict[str, int]:
+        """Return TR, DR and SSR as they can be read now, apart from the lock."""
+        tick = self._tick
+        if not self["CR"] & _BYPSHAD:
+            if tick < self._shadows_reset_until:
+                return _RESET_SHADOWS
+            if self._stale is not None and tick == self._stale[0]:
+                tick = self._stale[1]
+        return self._registers(self._moment(tick))
+
+    def _read_calendar(self, name: str, *locks: str) -> int:
+        """Read a register; the higher ones then wait for a read of DR (RM0399 49.3.9)."""
+        shown = self._shown()
+        if self["CR"] & _BYPSHAD:
+            return shown[name]
+        for other in locks:
+            self._shadow_lock.setdefault(other, shown[other])
+        return self._shadow_lock.get(name, shown[name])
+
+    def read_SSR(self, master: Master) -> int:
+        return self._read_calendar("SSR", "TR", "DR")
+
+    def read_TR(self, master: Master) -> int:
+        return self._read_calendar("TR", "DR")
+
+    def read_DR(self, master: Master) -> int:
+        value = self._read_calendar("DR")
+        self._shadow_lock.clear()
+        return value
+
+    def _write_initial(self, register: str, value: int) -> None:
+        if self._initialising:
+            self._written[register] = value & self.implemented(register)
+
+    def write_TR(self, value: int, master: Master) -> None:
+        self._write_initial("TR", value)
+
+    def write_DR(self, value: int, master: Master) -> None:
+        self._write_initial("DR", value)
+
+    def write_PRER(self, value: int, master: Master) -> None:
+        if self._initialising:
+            self["PRER"] = value & self.implemented("PRER")
+
+    def _leave_initialisation(self) -> None:
+        """Start the calendar with what has been written (RM0399 49.3.8)."""
+        if self._init_from is None:
+            return
+        tick = self._tick
+        if tick >= self._init_from:
+            moment = self._counter.at(self._init_from)
+            day, second, weekday = *divmod(moment.time, SECONDS_PER_DAY), moment.weekday
+            if "DR" in self._written:
+                day, weekday = decode_date(self._written["DR"])
+            if "TR" in self._written:
+                second = decode_time(self._written["TR"], bool(self["CR"] & _FMT))
+            moment = dataclasses.replace(moment, time=day * SECONDS_PER_DAY + second, weekday=weekday)
+            self._counter.start(tick + _START, moment, self["PRER"])
+            self._counter.calibrate(tick + _START, self["CALR"])
+            self._calibration_due = self._hour_change_due = None
+            self._synchronised_from = tick + _START + _SYNCHRONISATION
+            self._shadow_lock.clear()
+        self._init_from = None
+        self._written = {}
+
+    # -- status and control -----------------------------------------------------------------------
+
+    def _can_write(self, unit: _Unit) -> bool:
+        """Return the write flag of an alarm or of the wake-up timer."""
+        if unit is not _WAKE_UP_TIMER and self._initialising:
+            return False
+        return not self["CR"] >> unit.enable & 1 and self._tick >= self._writable_from[unit]
+
+    @property
+    def _synchronised(self) -> bool:
+        """RSF: the shadow registers are up to date."""
+        waits = self["CR"] & _BYPSHAD or self._initialising or self._tick < self._shift_until
+        return not waits and self._tick >= self._synchronised_from
+
+    def read_ISR(self, master: Master) -> int:
+        value = self["ISR"] & _FLAGS
+        value |= sum(1 << unit.write_flag for unit in self._writable_from if self._can_write(unit))
+        value |= _SHPF if self._tick < self._shift_until else 0
+        value |= _INITS if year_of(self._moment(self._tick).time) else 0
+        value |= _RSF if self._synchronised else 0
+        value |= _INITF if self._initialising else 0
+        value |= _INIT if self._init_from is not None else 0
+        value |= _RECALPF if self._calibration_due is not None else 0
+        return value
+
+    def write_ISR(self, value: int, master: Master) -> None:
+        cleared = ~value & self["ISR"] & (_FLAGS if self._unlocked else _KEYLESS_FLAGS)
+        self["ISR"] &= ~cleared
+        if cleared & _TSF:
+            self["TSTR"] = self["TSDR"] = self["TSSSR"] = 0
+        if self._unlocked:
+            if not value & _RSF and self._synchronised:
+                self._synchronised_from = self._tick + _SYNCHRONISATION
+            if not value & _INIT:
+                self._leave_initialisation()
+            elif self._init_from is None:
+                self._init_from = self._tick + _SYNCHRONISATION
+        self._changed()
+
+    def write_CR(self, value: int, master: Master) -> None:
+        tick, old = self._tick, self["CR"]
+        kept = 0 if self._initialising else _INITIALISATION_ONLY
+        kept |= 0 if self._can_write(_WAKE_UP_TIMER) else _WUCKSEL
+        new = value & self.implemented("CR") & ~(_ADD1H | _SUB1H | kept) | old & kept
+        self["CR"] = new
+        for unit in self._writable_from:
+            if old & ~new & 1 << unit.enable:
+                self._writable_from[unit] = tick + _SYNCHRONISATION
+        if new & ~old & _WUTE:
+            self._wake_up_origin = tick if new & _WUCKSEL < 4 else self._moment(tick).edge
+        if old & ~new & _BYPSHAD:
+            self._synchronised_from = tick + _SYNCHRONISATION
+        if value & (_ADD1H | _SUB1H) and self._init_from is None:
+            self._change_hour(tick, value)
+        if new & _STORED and master.is_core:
+            self.mcu.count_unmodelled(self.name, "CR", master, write=True)
+        self._changed()
+
+    def _change_hour(self, tick: int, control: int) -> None:
+        """Add or subtract an hour with the next second; none is subtracted from hour 0 (RM0399 49.6.3)."""
+        moment = self._counter.at(tick)
+        self._hour_change = 3600 if control & _ADD1H else 0
+        if control & _SUB1H and moment.time % SECONDS_PER_DAY >= 3600:
+            self._hour_change -= 3600
+        self._hour_change_due = self._counter.tick_of(moment.edge + 1)
+
+    def _write_alarm(self, register: str, unit: _Unit, value: int, master: Master) -> None:
+        if self._can_write(unit) or self._initialising:
+            self[register] = value & self.implemented(register)
+
+    def write_WUTR(self, value: int, master: Master) -> None:
+        if self._can_write(_WAKE_UP_TIMER):
+            self["WUTR"] = value & self.implemented("WUTR")
+
+    def write_SHIFTR(self, value: int, master: Master) -> None:
+        tick = self._tick
+        if tick >= self._shift_until and self._init_from is None:
+            self._counter.shift(tick, add_second=bool(value >> 31), steps=value & 0x7FFF)
+            self._shift_until = tick + self._counter.step_length
+            self._synchronised_from = self._shift_until + _SYNCHRONISATION
+            self._changed()
+
+    def write_CALR(self, value: int, master: Master) -> None:
+        if self._calibration_due is None:
+            self["CALR"] = value & self.implemented("CALR")
+            self._calibration_due = self._tick + _RECALIBRATION * self._counter.step_length
+            self._changed()
+
+    # -- time-stamp -------------------------------------------------------------------------------
+
+    def _pin_changed(self, level: bool) -> None:
+        """Keep the time of an edge; of a further one before TSF is cleared, only TSOVF (RM0399 49.3.14)."""
+        if not self["CR"] & _TSE or level == bool(self["CR"] & _TSEDGE):
+            return
+        if self["ISR"] & _TSF or self._time_stamp_due is not None:
+            self["ISR"] |= _TSOVF
+            return
+        tick = self._tick
+        registers = self._registers(self._moment(tick))
+        self["TSTR"], self["TSSSR"] = registers["TR"], registers["SSR"]
+        self["TSDR"] = registers["DR"] & 0xFFFF
+        self._time_stamp_due = tick + _TIME_STAMP_DELAY * self._counter.step_length
+        self._changed()

@@ -9,8 +9,12 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-_DAY = 86_400
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECONDS_PER_DAY = 86_400
 _HOUR = 3_600
 _CENTURY = 36_525
 _FIRST_DAY = datetime.date(2000, 1, 1).toordinal()
@@ -27,6 +31,12 @@ def _bcd(number: int) -> int:
 
 def _number(bcd: int) -> int:
     return (bcd >> 4) * 10 + (bcd & 0xF)
+
+
+@cache
+def _sixtieths(bcd: int) -> tuple[int, ...]:
+    """Return the minute or second that a field stands for, if there is one."""
+    return tuple(number for number in range(60) if _bcd(number) == bcd)
 
 
 # -- registers --------------------------------------------------------------------------------------------
@@ -50,7 +60,7 @@ def decode_hour(code: int, twelve_hours: bool) -> int:
 
 def encode_time(time: int, twelve_hours: bool) -> int:
     """Return TR for a time of the calendar."""
-    hour, rest = divmod(time % _DAY, _HOUR)
+    hour, rest = divmod(time % SECONDS_PER_DAY, _HOUR)
     return encode_hour(hour, twelve_hours) << 16 | _bcd(rest // 60) << 8 | _bcd(rest % 60)
 
 
@@ -65,12 +75,12 @@ def decode_time(register: int, twelve_hours: bool) -> int:
 
 def encode_date(time: int, weekday: int) -> int:
     """Return DR for a time of the calendar and its day of the week, 1 for Monday to 7."""
-    date = datetime.date.fromordinal(_FIRST_DAY + time // _DAY % _CENTURY)
+    date = datetime.date.fromordinal(_FIRST_DAY + time // SECONDS_PER_DAY % _CENTURY)
     return _bcd(date.year - 2000) << 16 | weekday << 13 | _bcd(date.month) << 8 | _bcd(date.day)
 
 
 def decode_date(register: int) -> tuple[int, int]:
-    """Return the time at which the day in DR begins, and its day of the week.
+    """Return the day in DR, counted from 1 January of year 00, and its day of the week.
 
     What is no date becomes the nearest one below or the first there is; not known of the hardware.
     """
@@ -79,13 +89,12 @@ def decode_date(register: int) -> tuple[int, int]:
     following = datetime.date(year + month // 12, month % 12 + 1, 1)
     days = (following - datetime.date(year, month, 1)).days
     day = min(max(_number(register & 0x3F), 1), days)
-    begin = (datetime.date(year, month, day).toordinal() - _FIRST_DAY) * _DAY
-    return begin, max(register >> 13 & 7, 1)
+    return datetime.date(year, month, day).toordinal() - _FIRST_DAY, max(register >> 13 & 7, 1)
 
 
 def year_of(time: int) -> int:
     """Return the year of a time, 0 to 99."""
-    return datetime.date.fromordinal(_FIRST_DAY + time // _DAY % _CENTURY).year - 2000
+    return datetime.date.fromordinal(_FIRST_DAY + time // SECONDS_PER_DAY % _CENTURY).year - 2000
 
 
 # -- counting ---------------------------------------------------------------------------------------------
@@ -114,19 +123,22 @@ class CalendarCounter:
     Everything follows from an origin: at cycle `_tick`, the calendar showed `_time`, and `_pulses` calibrated
     cycles of its second had passed. Where the counters are changed, the origin moves. The cycles that the
     smooth calibration masks or adds are spread evenly over its window.
+
+    Args:
+        tick: The cycle of RTCCLK at which it begins to count, in year 00.
+        prescalers: PRER.
     """
 
-    def __init__(self, prescalers: int) -> None:
-        self._tick = 0
+    def __init__(self, tick: int, prescalers: int) -> None:
+        self._tick = tick
         self._pulses = 0
         self._edge = 0
         self._time = 0
         self._first_weekday = 0
         self._window = 1 << _WINDOW_BITS
-        self.set_prescalers(prescalers)
+        self._set_prescalers(prescalers)
 
-    def set_prescalers(self, register: int) -> None:
-        """Take PRER over; the counters stand still then."""
+    def _set_prescalers(self, register: int) -> None:
         self.step_length = (register >> 16 & 0x7F) + 1
         """PREDIV_A + 1: calibrated cycles of RTCCLK in one of ck_apre."""
         self.last_step = register & 0x7FFF
@@ -145,7 +157,9 @@ class CalendarCounter:
         seconds = max(0, pulses // self._second)
         step = (pulses - seconds * self._second) // self.step_length
         time = self._time + seconds
-        return Moment(self._edge + seconds, step, time, (self._first_weekday + time // _DAY) % 7 + 1)
+        return Moment(
+            self._edge + seconds, step, time, (self._first_weekday + time // SECONDS_PER_DAY) % 7 + 1
+        )
 
     def tick_of(self, edge: int, step: int = 0) -> int:
         """Return the cycle of RTCCLK that brings a step of the second that begins with an edge of ck_spre."""
@@ -159,13 +173,14 @@ class CalendarCounter:
         self._time = moment.time
         self._tick = tick
 
-    def start(self, tick: int, time: int, weekday: int) -> None:
-        """Begin a second at a cycle of RTCCLK, with another time."""
-        self._edge = self.at(tick).edge
+    def start(self, tick: int, moment: Moment, prescalers: int) -> None:
+        """Begin a second at a cycle of RTCCLK, out of a moment of which the step does not count."""
         self._tick = tick
         self._pulses = 0
-        self._time = time
-        self._first_weekday = (weekday - 1 - time // _DAY) % 7
+        self._edge = moment.edge
+        self._time = moment.time
+        self._first_weekday = (moment.weekday - 1 - moment.time // SECONDS_PER_DAY) % 7
+        self._set_prescalers(prescalers)
 
     def shift(self, tick: int, *, add_second: bool, steps: int) -> None:
         """Delay by steps of ck_apre; advance by a second first, where that is asked for (RM0399 49.3.11)."""
@@ -223,7 +238,7 @@ class Alarm:
     def _tick_of(self, counter: CalendarCounter, moment: Moment, ahead: int, step: int) -> int | None:
         """Return the cycle that brings `step` of the first matching second, from `ahead` seconds on."""
         time = moment.time + ahead
-        weekday = (moment.weekday - 1 + time // _DAY - moment.time // _DAY) % 7 + 1
+        weekday = (moment.weekday - 1 + time // SECONDS_PER_DAY - moment.time // SECONDS_PER_DAY) % 7 + 1
         seconds = self._seconds_to_match(time, weekday)
         return None if seconds is None else counter.tick_of(moment.edge + ahead + seconds, step)
 
@@ -232,9 +247,9 @@ class Alarm:
         hours, minutes, seconds = self._candidates()
         if not (hours and minutes and seconds):
             return None
-        earliest = time % _DAY
+        earliest = time % SECONDS_PER_DAY
         for days in range(_LONGEST_SEARCH):
-            if self._day_matches(time + days * _DAY, (weekday - 1 + days) % 7 + 1):
+            if self._day_matches(time + days * SECONDS_PER_DAY, (weekday - 1 + days) % 7 + 1):
                 for hour in hours:
                     if (hour + 1) * _HOUR <= earliest:
                         continue
@@ -244,22 +259,19 @@ class Alarm:
                             continue
                         for second in seconds:
                             if begin + second >= earliest:
-                                return days * _DAY + begin + second - time % _DAY
+                                return days * SECONDS_PER_DAY + begin + second - time % SECONDS_PER_DAY
             earliest = 0
         return None
 
-    def _candidates(self) -> tuple[range | list[int], range | list[int], range | list[int]]:
+    def _candidates(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
         """Return the hours, minutes and seconds that match; none for a number that does not exist."""
         fields = self.fields
-        hours: range | list[int] = range(24)
-        minutes: range | list[int] = range(60)
-        seconds: range | list[int] = range(60)
+        hours: Sequence[int] = range(24)
         if not fields & 1 << 23:
             hours = [hour for hour in hours if encode_hour(hour, self.twelve_hours) == fields >> 16 & 0x7F]
-        if not fields & 1 << 15:
-            minutes = [minute for minute in minutes if _bcd(minute) == fields >> 8 & 0x7F]
-        if not fields & 1 << 7:
-            seconds = [second for second in seconds if _bcd(second) == fields & 0x7F]
+        minutes, seconds = (
+            range(60) if fields >> shift & 1 << 7 else _sixtieths(fields >> shift & 0x7F) for shift in (8, 0)
+        )
         return hours, minutes, seconds
 
     def _day_matches(self, time: int, weekday: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_h7.chip.memory import memory_at
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.pins import PORTS
 
@@ -44,15 +45,18 @@ _BOOT_FIELDS = {
     ("cm4", False): ("UR3", "BCM4_ADD0", 0x0810_0000),
     ("cm4", True): ("UR4", "BCM4_ADD1", 0x1000_0000),
 }
-"""Core and level of BOOT0 -> user register, field, and the address taken instead of one out of range."""
+"""Core and level of BOOT0 -> user register, field, and the address taken instead of one without memory."""
 
-_LAST_BOOT_ADDRESS = 0x3FFF_0000
 _WRITABLE_FIELDS = {
     "UR1": ("BCM4", "BCM7"),
     "UR2": ("BCM7_ADD0",),
     "UR3": ("BCM7_ADD1", "BCM4_ADD0"),
     "UR4": ("BCM4_ADD1",),
 }
+
+
+_SELECTORS = [f"EXTICR{line // 4 + 1}" for line in range(LINES)]
+"""Register that selects the port of each line."""
 
 
 class Syscfg(Peripheral):
@@ -70,7 +74,7 @@ class Syscfg(Peripheral):
             self.model(register, writer=partial(self._write_user_register, register))
 
     def plain_storage(self) -> frozenset[str]:
-        return frozenset({"SR0", "PKGR", "PWRCR", "CCVR", *(f"UR{number}" for number in range(18))})
+        return frozenset({"SR0", "PKGR", "CCVR", *(f"UR{number}" for number in range(18))})
 
     def reset(self) -> None:
         """Select port A for all lines and load the user registers from the option bytes."""
@@ -87,7 +91,7 @@ class Syscfg(Peripheral):
 
     def selected_port(self, line: int) -> str | None:
         """Return the port (``"A"`` to ``"K"``) that feeds EXTI line 0 to 15, None for a reserved code."""
-        code = self[f"EXTICR{line // 4 + 1}"] >> 4 * (line % 4) & 0xF
+        code = self[_SELECTORS[line]] >> 4 * (line % 4) & 0xF
         return PORTS[code] if code < len(PORTS) else None
 
     def input_changed(self, port: str, number: int, level: bool) -> None:
@@ -130,11 +134,19 @@ class Syscfg(Peripheral):
         """Return where a core that starts now finds its vector table, by the level of BOOT0.
 
         The user registers decide, so that firmware can move the next start without touching the option
-        bytes. An address above 0x3FFF_0000 is replaced by a default (RM0399 section 2.6).
+        bytes. An address at which the core has no memory is replaced by a default (RM0399 section 2.6).
         """
         register, field, default = _BOOT_FIELDS[core, self.mcu.boot0]
         address = self.field(register, field) << 16
-        return address if address <= _LAST_BOOT_ADDRESS else default
+        memory = memory_at(address)
+        return address if memory is not None and getattr(memory, core) else default
+
+    def write_PWRCR(self, value: int, master: Master) -> None:
+        """Switch the boost of VCORE on or off (RM0399 7.6.2)."""
+        changed = (self["PWRCR"] ^ value) & self.implemented("PWRCR")
+        self["PWRCR"] ^= changed
+        if changed:
+            self.mcu.pwr.boost_changed()
 
     def _write_user_register(self, register: str, value: int, master: Master) -> None:
         mask = 0

@@ -1,363 +1,372 @@
-"""USART in asynchronous mode, with and without FIFOs, at the speed its kernel clock gives it.
+"""USART1-3 and 6, UART4, 5, 7, 8 and LPUART1, as asynchronous ports at the speed of their kernel clock.
 
-Source: RM0399 chapter 51. Not modelled, and counted when firmware switches it on: DMA, hardware flow
-control, LIN, smartcard, IrDA, half duplex, synchronous and multiprocessor modes, receiver time-out, break
-characters, automatic baud rate and wake-up from Stop.
+Sources: RM0399 chapter 51, for LPUART1 chapter 52. Transmitter and receiver are modules of their own. Not
+modelled, and counted when firmware switches it on: synchronous, smartcard and IrDA mode, mute mode and 7-bit
+addresses. Noise does not happen.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_h7.twin.peripherals.peripheral import Peripheral
-from pytest_h7.twin.timeline import PS_PER_S, Event
+from pytest_h7.twin.peripherals.usart_receiver import RECEIVE_CAPACITY, Receiver
+from pytest_h7.twin.peripherals.usart_settings import FIFO_SIZE, LPUART, RE, TE, UE, UESM, UsartSettings
+from pytest_h7.twin.peripherals.usart_transmitter import Transmitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
+    from pytest_h7.twin.serial_line import Frame, Reception
 
+USARTS = ("USART1", "USART2", "USART3", "UART4", "UART5", "USART6", "UART7", "UART8", LPUART)
 
-def rates_match(sender: float, receiver: float) -> bool:
-    """Return whether characters at one baud rate arrive unbroken at the other."""
-    return bool(receiver) and abs(sender / receiver - 1) <= _TOLERANCE
-
-
-@dataclass(frozen=True, slots=True)
-class PinFunction:
-    """A pin and the alternate function that connects it to the USART."""
-
-    port: str
-    number: int
-    function: int
-
-
-_PINS = {"USART3": (PinFunction("D", 8, 7), PinFunction("D", 9, 7))}
-"""TX and RX as the board wires them: USART3 goes to the ST-LINK (ST's NUCLEO-H755ZI-Q board support)."""
-
-FIFO_SIZE = 16
-_RECEIVE_CAPACITY = FIFO_SIZE + 1
-"""RXFF stands for a full FIFO and one more character in RDR (RM0399 51.8.9)."""
-
-_PRESCALERS = (1, 2, 4, 6, 8, 10, 12, 16, 32, 64, 128, 256)
-_THRESHOLDS = (2, 4, 8, 12, 14, 16)
-"""Characters (receive) or free places (transmit) at which RXFT and TXFT come, by RXFTCFG and TXFTCFG."""
-
-_TOLERANCE = 0.0333
-"""Largest deviation of the sender's baud rate that still gives the right character (RM0399 table 422, the
-line for 8 data bits and oversampling by 16)."""
-
-_PE, _FE, _NE, _ORE, _IDLE, _RXNE, _TC, _TXE = (1 << bit for bit in range(8))
-_CMF = 1 << 17
-_BUSY = 1 << 16
-_TEACK, _REACK, _TXFE, _RXFF = (1 << bit for bit in range(21, 25))
+_PE, _FE, _NE, _ORE, _IDLE, _RXNE, _TC, _TXE, _LBDF, _CTSIF, _CTS, _RTOF = (1 << bit for bit in range(12))
+_ABRE, _ABRF, _BUSY, _CMF, _SBKF = (1 << bit for bit in range(14, 19))
+_WUF, _TEACK, _REACK, _TXFE, _RXFF = (1 << bit for bit in range(20, 25))
 _RXFT, _TXFT = 1 << 26, 1 << 27
-_CLEARABLE = _PE | _FE | _NE | _ORE | _IDLE | _TC | _CMF
+_CLEARABLE = _PE | _FE | _NE | _ORE | _IDLE | _TC | _LBDF | _CTSIF | _RTOF | _CMF | _WUF
 
-_CR1_INTERRUPTS = (
-    (4, _IDLE),
-    (5, _RXNE | _ORE),
-    (6, _TC),
-    (7, _TXE),
-    (8, _PE),
-    (14, _CMF),
-    (30, _TXFE),
-    (31, _RXFF),
+_RECEIVE_INTERRUPTS = (
+    ("CR1", 4, _IDLE),
+    ("CR1", 5, _RXNE | _ORE),
+    ("CR1", 8, _PE),
+    ("CR1", 14, _CMF),
+    ("CR1", 26, _RTOF),
+    ("CR1", 31, _RXFF),
+    ("CR2", 6, _LBDF),
+    ("CR3", 0, _FE | _NE | _ORE),
+    ("CR3", 22, _WUF),
+    ("CR3", 28, _RXFT),
 )
-_CR3_INTERRUPTS = ((0, _FE | _NE | _ORE), (23, _TXFT), (28, _RXFT))
-"""Enable bit and the flags it lets through."""
+_TRANSMIT_INTERRUPTS = (
+    ("CR1", 6, _TC),
+    ("CR1", 7, _TXE),
+    ("CR1", 30, _TXFE),
+    ("CR3", 10, _CTSIF),
+    ("CR3", 23, _TXFT),
+)
+"""Register and bit that enable an interrupt, and the flags that cause it."""
 
-_UE, _RE, _TE = 1 << 0, 1 << 2, 1 << 3
-_CR1_FIXED_WHILE_ENABLED = 1 << 10 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 15 | 0x3FF << 16 | 1 << 28 | 1 << 29
-_MODELLED = {
-    "CR1": _UE | _RE | _TE | 0x1F0 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 14 | 1 << 15 | 0xF << 28,
-    "CR2": 3 << 12 | 0xFF << 24,
-    "CR3": 1 << 0 | 1 << 11 | 1 << 12 | 1 << 23 | 0x7F << 25,
+_WAKE_UP_LINES = {
+    **{name: (line, line) for line, name in enumerate(("USART1", "USART2", "USART3", "USART6"), start=26)},
+    **{name: (line, line) for line, name in enumerate(("UART4", "UART5", "UART7", "UART8"), start=30)},
+    LPUART: (34, 35),
 }
-_RXFRQ, _TXFRQ = 1 << 3, 1 << 4
-_STOP_BITS = (1.0, 0.5, 2.0, 1.5)
+"""EXTI lines of reception and transmission (RM0399 table 152)."""
+
+_FIXED_WHILE_ENABLED = {
+    "CR1": 1 << 10 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 15 | 0x3FF << 16 | 1 << 28 | 1 << 29,
+    "CR2": 3 << 12 | 0x3F << 14,
+    "CR3": 1 << 3 | 3 << 8 | 7 << 11 | 3 << 14 | 3 << 20,
+}
+_NOT_MODELLED = {
+    "CR1": 1 << 11 | 1 << 13 | 1 << 27,
+    "CR2": 1 << 0 | 3 << 3 | 0xF << 8,
+    "CR3": 3 << 1 | 3 << 4 | 7 << 17 | 1 << 24,
+}
+_ABRRQ, _SBKRQ, _MMRQ, _RXFRQ, _TXFRQ = (1 << bit for bit in range(5))
 
 
-class Usart(Peripheral):
-    """One USART between the chip's registers and a line to the outside.
+class Usart(UsartSettings):
+    """One U(S)ART between the chip's registers and its pins.
 
     Args:
         mcu: The chip.
-        name: ``"USART3"`` or another whose registers are listed.
-        irq: Its interrupt line, the same in both cores' NVIC.
-
-    Attributes:
-        on_transmit: Called with each character and the board time of its last stop bit, in picoseconds,
-            if TX is switched to the pin. None while nobody listens.
+        name: One of `USARTS`.
     """
 
-    def __init__(self, mcu: Mcu, name: str, irq: int) -> None:
-        self.on_transmit: Callable[[int, int], None] | None = None
-        self._irq = irq
-        self._irq_level = False
-        pins = _PINS.get(name)
-        self._tx_pin = pins[0] if pins else None
-        self._rx_pin = pins[1] if pins else None
+    def __init__(self, mcu: Mcu, name: str) -> None:
         self._flags = _TC
-        self._tx_queue: deque[int] = deque()
-        self._shifting: int | None = None
-        self._tx_event: Event | None = None
-        self._rx_queue: deque[int] = deque()
-        self._line: deque[tuple[int, int]] = deque()
-        self._rx_event: Event | None = None
-        self._idle_event: Event | None = None
+        self._wake_up_levels = [False, False]
+        self._requests = {"RX": False, "TX": False}
         super().__init__(mcu, name)
+        self._transmitter = Transmitter(self)
+        self._receiver = Receiver(self)
+        mcu.serial_lines.add_port(name, self)
 
     def reset(self) -> None:
         """Reset by a system reset or by RCC; what is on the line keeps coming, and is lost."""
+        listening = self.field("CR3", "CTSE")
         super().reset()
+        if listening:
+            self._listen()
         self._abandon()
-
-    # -- speed ----------------------------------------------------------------------------------
-
-    @property
-    def baud_rate(self) -> float:
-        """Bits per second at the present kernel clock; 0 without a clock or with BRR below its minimum."""
-        divider = self["BRR"]
-        clock = self.mcu.usart_clock_hz(self.name) if self.mcu.clocked(self.name) else 0
-        if divider < 16 or not clock:
-            return 0.0
-        prescaler = _PRESCALERS[min(self["PRESC"], len(_PRESCALERS) - 1)]
-        if self.field("CR1", "OVER8"):
-            return 2 * clock / prescaler / (divider & 0xFFF0 | (divider & 7) << 1)
-        return clock / prescaler / divider
-
-    @property
-    def _data_bits(self) -> int:
-        """Bits between start and stop bit, parity included, as M1 and M0 say."""
-        return (8, 9, 7, 8)[self.field("CR1", "M1") << 1 | self.field("CR1", "M0")]
-
-    def _frame_time(self, baud_rate: float) -> int:
-        bits = 1 + self._data_bits + _STOP_BITS[self.field("CR2", "STOP")]
-        return round(bits * PS_PER_S / baud_rate)
-
-    @property
-    def _data_mask(self) -> int:
-        return (1 << self._data_bits - self.field("CR1", "PCE")) - 1
-
-    @property
-    def _fifo(self) -> bool:
-        return bool(self.field("CR1", "FIFOEN"))
-
-    def _enabled(self, bit: int) -> bool:
-        return self["CR1"] & (_UE | bit) == _UE | bit
-
-    def _connected(self, pin: PinFunction | None) -> bool:
-        if pin is None:
-            return False
-        return self.mcu.gpio[pin.port].alternate_function(pin.number) == pin.function
-
-    # -- transmitter ----------------------------------------------------------------------------
-
-    def write_TDR(self, value: int, master: Master) -> None:
-        """Queue a character; without FIFO a second one replaces the first, with a full FIFO it is lost."""
-        if not self["CR1"] & _UE:
-            return
-        if not self._fifo:
-            self._tx_queue.clear()
-        if len(self._tx_queue) < FIFO_SIZE:
-            self._tx_queue.append(value & self._data_mask)
-        self._flags &= ~_TC
-        self._start_frame()
-
-    def read_TDR(self, master: Master) -> int:
-        return self._tx_queue[-1] if self._tx_queue else 0
 
     def clock_changed(self) -> None:
         """Go on with a transmission that waited for the kernel clock."""
-        if self._tx_event is None and (self._tx_queue or self._shifting is not None):
-            self._start_frame()
+        if self._transmitter.waiting:
+            self._transmitter.go_on()
 
-    def _start_frame(self) -> None:
-        if self._tx_event is None and self._enabled(_TE) and (self._tx_queue or self._shifting is not None):
-            if self._shifting is None:
-                self._shifting = self._tx_queue.popleft()
-            self._schedule_frame()
-        self._update_interrupt()
+    # -- from the transmitter -------------------------------------------------------------------
 
-    def _schedule_frame(self) -> None:
-        """Let a frame end in time: a character's, or the idle one that TE sends first."""
-        baud_rate = self.baud_rate
-        if baud_rate:
-            self._tx_event = self.mcu.schedule(self._frame_time(baud_rate), self._finish_frame)
+    @property
+    def clear_to_send(self) -> bool:
+        """Whether a frame may begin; a CTS that no pin is switched to is low."""
+        return not self.field("CR3", "CTSE") or not self.mcu.pins.signal_level(self.signal("CTS"))
 
-    def _finish_frame(self) -> None:
-        character, self._shifting, self._tx_event = self._shifting, None, None
-        if self.on_transmit is not None and character is not None and self._connected(self._tx_pin):
-            self.on_transmit(character, self.mcu.now)
-        if not self._tx_queue:
-            self._flags |= _TC
-        self._start_frame()
-
-    def _stop_transmitting(self) -> None:
-        if self._tx_event is not None:
-            self._tx_event.cancel()
-        self._tx_event = None
-        self._shifting = None
+    def transmission_complete(self) -> None:
+        """Note that nothing is left to send."""
         self._flags |= _TC
 
-    # -- receiver -------------------------------------------------------------------------------
+    def show_driver_enable(self, *, active: bool) -> None:
+        """Drive DE, which is high while active unless DEP is set."""
+        self.mcu.pins.set_signal(self.signal("DE"), active is not bool(self.field("CR3", "DEP")))
 
-    def receive(self, data: Iterable[int], baud_rate: int = 115_200) -> None:
-        """Put characters on the RX line, one frame of 10 bits after another, after those already on it.
+    # -- from the line --------------------------------------------------------------------------
 
-        Args:
-            data: The characters.
-            baud_rate: The sender's speed. If it is too far from the USART's own, characters arrive broken.
-        """
-        self._line.extend((character, baud_rate) for character in data)
-        self._next_character()
+    def frame_started(self) -> None:
+        """Take a start bit."""
+        self._receiver.frame_started()
 
-    def _next_character(self) -> None:
-        if self._rx_event is None and self._line:
-            self._cancel_idle()
-            _, baud_rate = self._line[0]
-            self._rx_event = self.mcu.schedule(10 * PS_PER_S // baud_rate, self._arrive)
+    def frame_ended(self, frame: Frame) -> None:
+        """Take a frame."""
+        self._receiver.frame_ended(frame)
 
-    def _arrive(self) -> None:
-        """A frame has ended on the line: RX has it, or it is lost."""
-        character, sender = self._line.popleft()
-        self._rx_event = None
-        own = self.baud_rate
-        if own and self._enabled(_RE) and self._connected(self._rx_pin):
-            if not rates_match(sender, own):
-                # The receiver samples the wrong bits; all ones stands for whatever it finds.
-                character = self._data_mask
-                self._flags |= _FE
-            self._take(character & self._data_mask)
-            if not self._line:
-                self._idle_event = self.mcu.schedule(self._frame_time(own), self._line_idle)
-        self._next_character()
+    def count_errors(self, reception: Reception) -> None:
+        """Note what was wrong with a frame."""
+        if reception.parity_error:
+            self._flags |= _PE
+        if reception.framing_error:
+            self._flags |= _FE
 
-    def _take(self, character: int) -> None:
-        if len(self._rx_queue) >= (_RECEIVE_CAPACITY if self._fifo else 1):
-            if not self.field("CR3", "OVRDIS"):
-                self._flags |= _ORE
-                self._update_interrupt()
-                return
-            self._rx_queue.pop()
-        self._rx_queue.append(character)
-        if character == self.field("CR2", "ADD"):
+    def character_received(self, word: int) -> None:
+        """Note that a character is in the queue."""
+        if self.matches(word):
             self._flags |= _CMF
-        self._update_interrupt()
+        self.update()
 
-    def _line_idle(self) -> None:
-        self._idle_event = None
+    def matches(self, word: int) -> bool:
+        """Return whether a character is the one in ADD."""
+        return word & 0xFF == self.field("CR2", "ADD")
+
+    def overrun(self) -> None:
+        """Note that a character is lost."""
+        self._flags |= _ORE
+        self.update()
+
+    def line_idle(self) -> None:
+        """Note that the line was idle for a frame."""
         self._flags |= _IDLE
-        self._update_interrupt()
+        self.update()
 
-    def _cancel_idle(self) -> None:
-        if self._idle_event is not None:
-            self._idle_event.cancel()
-        self._idle_event = None
+    def timed_out(self) -> None:
+        """Note that the line was idle for the time in RTOR."""
+        self._flags |= _RTOF
+        self.update()
+
+    def lin_break_detected(self) -> None:
+        """Note a LIN break."""
+        self._flags |= _LBDF
+
+    def wake_up(self) -> None:
+        """Note the event that ends Stop mode."""
+        self._flags |= _WUF
+        self.update()
+
+    @property
+    def auto_baud_pending(self) -> bool:
+        """Whether the next character decides on the baud rate."""
+        return bool(self.option("CR2", "ABREN")) and not self._flags & _ABRF
+
+    def auto_baud_done(self, *, error: bool) -> None:
+        """Note that a character has decided on the baud rate, or could not."""
+        self._flags |= _ABRF | (_ABRE if error else 0)
+
+    # -- data -----------------------------------------------------------------------------------
+
+    def write_TDR(self, value: int, master: Master) -> None:
+        """Queue a character; ignored while UE is 0."""
+        if self["CR1"] & UE:
+            self._flags &= ~_TC
+            self._transmitter.put(value & (1 << self.format.data_bits) - 1)
+            self.update()
+
+    def read_TDR(self, master: Master) -> int:
+        return self._transmitter.queue[-1] if self._transmitter.queue else 0
 
     def read_RDR(self, master: Master) -> int:
-        """Return the oldest character and take it out."""
-        if self._rx_queue:
-            self["RDR"] = self._rx_queue.popleft()
-            self._update_interrupt()
+        """Return the oldest character, with its parity bit, and take it out."""
+        if self._receiver.queue:
+            self["RDR"] = self._receiver.queue.popleft()
+            self.update()
         return self["RDR"]
 
-    # -- control and status ---------------------------------------------------------------------
-
-    def _abandon(self) -> None:
-        """Drop everything under way, as clearing UE does; the configuration stays."""
-        self._tx_queue.clear()
-        self._stop_transmitting()
-        self._rx_queue.clear()
-        self._cancel_idle()
-        self._flags = _TC
-        self._update_interrupt()
+    # -- control --------------------------------------------------------------------------------
 
     def write_CR1(self, value: int, master: Master) -> None:
         """Write CR1; frame format and FIFO can only be changed while UE is 0."""
         before = self["CR1"]
-        if before & _UE:
-            value = value & ~_CR1_FIXED_WHILE_ENABLED | before & _CR1_FIXED_WHILE_ENABLED
         self._store("CR1", value, master)
-        if before & ~value & _UE:
+        after = self["CR1"]
+        if before & ~after & UESM:
+            self._flags &= ~_WUF
+        if before & ~after & UE:
             self._abandon()
-        elif before & ~value & _TE:
-            self._stop_transmitting()
-        elif self._enabled(_TE) and before & (_UE | _TE) != _UE | _TE:
-            self._schedule_frame()
-        self._start_frame()
+            return
+        if before & ~after & TE:
+            self._transmitter.stop()
+            self._flags |= _TC
+        elif self.enabled(TE) and before & (UE | TE) != UE | TE:
+            self._transmitter.send_idle()
+        self._show_pins()
+        self._transmitter.go_on()
+        self.update()
 
     def write_CR2(self, value: int, master: Master) -> None:
+        """Write CR2; what concerns the line can only be changed while UE is 0."""
         self._store("CR2", value, master)
+        if not self.option("CR2", "ABREN"):
+            self._flags &= ~(_ABRF | _ABRE)
+        self._show_pins()
+        self.update()
 
     def write_CR3(self, value: int, master: Master) -> None:
+        """Write CR3; what concerns the line can only be changed while UE is 0."""
+        listening = self.field("CR3", "CTSE")
         self._store("CR3", value, master)
-        self._update_interrupt()
+        if listening != self.field("CR3", "CTSE"):
+            self._listen()
+        self._show_pins()
+        self.update()
 
     def _store(self, register: str, value: int, master: Master) -> None:
+        if self["CR1"] & UE:
+            fixed = _FIXED_WHILE_ENABLED[register]
+            value = value & ~fixed | self[register] & fixed
         self[register] = value & self.implemented(register)
-        if self[register] & ~_MODELLED[register] and master.is_core:
+        if self[register] & _NOT_MODELLED[register] and master.is_core:
             self.mcu.count_unmodelled(self.name, register, master, write=True)
 
     def write_BRR(self, value: int, master: Master) -> None:
         """Set the divider; ignored while UE is 1."""
-        if not self["CR1"] & _UE:
-            self["BRR"] = value & 0xFFFF
+        if not self["CR1"] & UE:
+            self["BRR"] = value & self.implemented("BRR")
 
     def write_PRESC(self, value: int, master: Master) -> None:
         """Set the prescaler; ignored while UE is 1."""
-        if not self["CR1"] & _UE:
+        if not self["CR1"] & UE:
             self["PRESC"] = value & 0xF
+
+    def write_RTOR(self, value: int, master: Master) -> None:
+        self["RTOR"] = value
+
+    def write_RQR(self, value: int, master: Master) -> None:
+        """Take requests: for a break, to empty a queue, to detect the baud rate again."""
+        if value & _ABRRQ:
+            self._flags &= ~(_ABRF | _ABRE)
+        if value & _SBKRQ and self["CR1"] & UE:
+            self._transmitter.request_break()
+        if value & _RXFRQ:
+            self._receiver.queue.clear()
+        if value & _TXFRQ:
+            self._transmitter.queue.clear()
+        if value & _MMRQ and master.is_core:
+            self.mcu.count_unmodelled(self.name, "RQR", master, write=True)
+        self.update()
+
+    def _abandon(self) -> None:
+        """Drop everything under way, as clearing UE does; the configuration stays."""
+        self._transmitter.queue.clear()
+        self._transmitter.stop()
+        self._receiver.stop()
+        self._flags = _TC
+        self._show_pins()
+        self.update()
+
+    # -- pins -----------------------------------------------------------------------------------
+
+    def _show_pins(self) -> None:
+        """Drive what the set-up drives: TX idles high while the transmitter is on."""
+        pins = self.mcu.pins
+        drives = self.enabled(TE) and not self.half_duplex
+        pins.set_signal(self.signal("RX"), None)
+        pins.set_signal(self.signal("TX"), not self.field("CR2", "TXINV") if drives else None)
+        if not self.enabled(0) or not self.field("CR3", "DEM"):
+            pins.set_signal(self.signal("DE"), None)
+        elif not self._transmitter.driving:
+            self.show_driver_enable(active=False)
+
+    def _listen(self) -> None:
+        listener = self._cts_changed if self.field("CR3", "CTSE") else None
+        self.mcu.pins.listen(self.signal("CTS"), listener)
+
+    def _cts_changed(self, level: bool | None) -> None:
+        self._flags |= _CTSIF
+        self._transmitter.go_on()
+        self.update()
+
+    # -- status ---------------------------------------------------------------------------------
 
     def read_ISR(self, master: Master) -> int:
         return self._status()
 
     def write_ICR(self, value: int, master: Master) -> None:
         self._flags &= ~(value & _CLEARABLE)
-        self._update_interrupt()
-
-    def write_RQR(self, value: int, master: Master) -> None:
-        if value & _RXFRQ:
-            self._rx_queue.clear()
-        if value & _TXFRQ:
-            self._tx_queue.clear()
-        if value & ~(_RXFRQ | _TXFRQ) and master.is_core:
-            self.mcu.count_unmodelled(self.name, "RQR", master, write=True)
-        self._update_interrupt()
+        self.update()
 
     def _status(self) -> int:
         status = self._flags
-        received, waiting = len(self._rx_queue), len(self._tx_queue)
-        receiving = self._rx_event is not None and self._enabled(_RE) and self._connected(self._rx_pin)
-        conditions = [
-            (_RXNE, received > 0),
-            (_TXE, waiting < (FIFO_SIZE if self._fifo else 1)),
-            (_BUSY, receiving),
-            (_TEACK, self._enabled(_TE)),
-            (_REACK, self._enabled(_RE)),
-        ]
-        if self._fifo:
-            conditions += [
-                (_TXFE, waiting == 0),
-                (_RXFF, received == _RECEIVE_CAPACITY),
-                (_RXFT, received >= self._threshold("RXFTCFG")),
-                (_TXFT, FIFO_SIZE - waiting >= self._threshold("TXFTCFG")),
-            ]
-        return status | sum(flag for flag, holds in conditions if holds)
+        received, waiting = len(self._receiver.queue), len(self._transmitter.queue)
+        if received:
+            status |= _RXNE
+        if waiting < (FIFO_SIZE if self.fifo else 1):
+            status |= _TXE
+        if self.enabled(TE):
+            status |= _TEACK
+        if self.enabled(RE):
+            status |= _REACK
+            if self._receiver.busy and self.receiver_connected:
+                status |= _BUSY
+        if self._transmitter.break_requested:
+            status |= _SBKF
+        if self.field("CR3", "CTSE") and self.clear_to_send:
+            status |= _CTS
+        if self.fifo:
+            status |= self._fifo_status(received, waiting)
+        return status
 
-    def _threshold(self, field: str) -> int:
-        return _THRESHOLDS[min(self.field("CR3", field), len(_THRESHOLDS) - 1)]
-
-    def _update_interrupt(self) -> None:
-        status = self._status()
-        level = any(self["CR1"] >> bit & 1 and status & flags for bit, flags in _CR1_INTERRUPTS) or any(
-            self["CR3"] >> bit & 1 and status & flags for bit, flags in _CR3_INTERRUPTS
+    def _fifo_status(self, received: int, waiting: int) -> int:
+        conditions = (
+            (_TXFE, waiting == 0),
+            (_RXFF, received == RECEIVE_CAPACITY),
+            (_RXFT, received >= self.threshold("RXFTCFG")),
+            (_TXFT, FIFO_SIZE - waiting >= self.threshold("TXFTCFG")),
         )
-        if level != self._irq_level:
-            self._irq_level = level
-            for core in ("cm7", "cm4"):
-                self.mcu.set_irq(core, self._irq, level)
+        return sum(flag for flag, holds in conditions if holds)
+
+    def update(self) -> None:
+        """Drive interrupt, wake-up, DMA requests and RTS as the status says."""
+        status = self._status()
+        receive, transmit = (
+            any(status & flags and self[register] >> bit & 1 for register, bit, flags in causes)
+            for causes in (_RECEIVE_INTERRUPTS, _TRANSMIT_INTERRUPTS)
+        )
+        self.mcu.drive_interrupt(self.name, self.name, receive or transmit)
+        self._drive_wake_up(receive, transmit)
+        self._drive_requests(status)
+        if self.field("CR3", "RTSE"):
+            ready = len(self._receiver.queue) < (FIFO_SIZE if self.fifo else 1)
+            self.mcu.pins.set_signal(self.signal("RTS"), not (ready and self.enabled(RE)))
+        else:
+            self.mcu.pins.set_signal(self.signal("RTS"), None)
+
+    def _drive_wake_up(self, receive: bool, transmit: bool) -> None:
+        lines = _WAKE_UP_LINES[self.name]
+        levels = [receive, transmit] if lines[0] != lines[1] else [receive or transmit] * 2
+        for place, level in enumerate(levels):
+            wanted = level and bool(self["CR1"] & UESM)
+            if wanted is not self._wake_up_levels[place]:
+                self._wake_up_levels[place] = wanted
+                self.mcu.exti.set_direct_line(lines[place], wanted)
+
+    def _drive_requests(self, status: int) -> None:
+        """Request DMA transfers; with DDRE not while there is a reception error (RM0399 51.5.18)."""
+        faulty = self.field("CR3", "DDRE") and status & (_PE | _FE | _NE)
+        wanted = {
+            "RX": bool(self.field("CR3", "DMAR") and status & _RXNE and not faulty),
+            "TX": bool(self.field("CR3", "DMAT") and status & _TXE and self.enabled(TE)),
+        }
+        for line, level in wanted.items():
+            if level is not self._requests[line]:
+                self._requests[line] = level
+                self.mcu.hold_dma_request(f"{self.name}_{line}", level)

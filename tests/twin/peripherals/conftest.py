@@ -16,8 +16,8 @@ from pytest_h7.twin.peripherals.flash import Flash
 from pytest_h7.twin.peripherals.gpio import Gpio
 from pytest_h7.twin.peripherals.hsem import Hsem
 from pytest_h7.twin.peripherals.syscfg import Syscfg
-from pytest_h7.twin.peripherals.usart import Usart
 from pytest_h7.twin.pins import PORTS, Pins
+from pytest_h7.twin.triggers import Triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,6 @@ class Bench:
         self.events: list[str] = []
         self.wake_ups: list[str] = []
         self.unmodelled: Counter[tuple[str, str]] = Counter()
-        self.usart_hz = 64_000_000
-        self.usart_clocked = True
         self.csi_ready = False
         self.boot0 = False
         self.cells = {bank.name: bytearray(b"\xff" * bank.size) for bank in FLASH_BANKS}
@@ -44,13 +42,13 @@ class Bench:
         mcu = cast("Any", self)
         self.rcc = self
         self.pins = Pins(mcu)
+        self.triggers = Triggers()
         self.flash = Flash(mcu)
         self.syscfg = Syscfg(mcu)
         self.exti = Exti(mcu)
         self.hsem = Hsem(mcu)
         self.dbgmcu = Dbgmcu(mcu)
         self.gpio = {port: Gpio(mcu, port, self.pins) for port in PORTS}
-        self.usart3 = Usart(mcu, "USART3", irq=39)
         self.models: dict[str, Peripheral] = {
             model.name: model
             for model in (
@@ -60,7 +58,6 @@ class Bench:
                 self.hsem,
                 self.dbgmcu,
                 *self.gpio.values(),
-                self.usart3,
             )
         }
         self.reset()
@@ -93,12 +90,6 @@ class Bench:
 
     def update_domains(self) -> None:
         """There are no domains here."""
-
-    def clocked(self, name: str) -> bool:
-        return self.usart_clocked
-
-    def usart_clock_hz(self, name: str) -> int:
-        return self.usart_hz
 
     def memory(self, name: str) -> memoryview:
         return memoryview(self.cells[name])

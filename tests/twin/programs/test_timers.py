@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    from conftest import RunningProgram
+    pass
 
 Start = "Callable[..., RunningProgram]"
 

@@ -150,7 +150,10 @@ static bool reads_what_is_written(const struct h7_busy *reader, const struct h7_
     return false;
 }
 
+/* A tick in the last cycle of a run is still to be taken. */
+static bool stays(const struct h7_core *core) { return core->busy.whole && !core->nvic.attention; }
+
 bool h7_busy_both(const struct h7_core *one, const struct h7_core *other) {
-    return one->busy.whole && other->busy.whole && !reads_what_is_written(&one->busy, &other->busy) &&
+    return stays(one) && stays(other) && !reads_what_is_written(&one->busy, &other->busy) &&
            !reads_what_is_written(&other->busy, &one->busy);
 }

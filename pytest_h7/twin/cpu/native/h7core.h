@@ -236,13 +236,15 @@ struct h7_code_page {
 
 /* ---- memory ------------------------------------------------------------------------------------------ */
 
-/* Memory a core reaches directly. Two regions with the same `memory` are aliases. */
+/* Memory a core reaches directly. Two regions with the same `memory` are aliases. A guard has a byte for each
+ * H7_GUARDED bytes of memory: where it is not 0, the host answers loads and fetches, too. */
 struct h7_region {
     uint32_t address, size;
     uint8_t *memory;
     bool writable; /* else stores go to the host */
+    const uint8_t *guard; /* or NULL */
 };
-enum { H7_REGIONS = 48 };
+enum { H7_REGIONS = 48, H7_GUARDED = 32 };
 
 /* A page's translation. A read of an address may be done at `offset` + address if the address, with only its
  * page and alignment bits kept, equals `read` (so an unaligned one never does); a write likewise with `write`. */
@@ -392,6 +394,8 @@ void h7_core_connect(struct h7_core *one, struct h7_core *other);
 /* Show memory to the core; false if there are too many regions or it is not page-aligned. */
 bool h7_core_map(struct h7_core *core, uint32_t address, uint32_t size, void *memory, bool writable);
 void h7_core_unmap(struct h7_core *core, uint32_t address);
+/* Give the memory shown at `address` a guard, or say that the bytes of its guard have changed. */
+void h7_core_guard(struct h7_core *core, uint32_t address, const uint8_t *guard);
 /* Something else than a core changed memory: address as this core sees it. Callable from host functions. */
 void h7_core_invalidate(struct h7_core *core, uint32_t address, uint32_t size);
 /* Declare a component of the private bus; then its constant words (identification). */
@@ -521,7 +525,8 @@ enum h7_result h7_store_as(struct h7_core *core, uint32_t address, uint32_t size
                            bool privileged);
 /* A word of a frame: the bus's answer is waited for. */
 enum h7_result h7_store_frame(struct h7_core *core, uint32_t address, uint32_t value, bool privileged);
-/* Host memory behind `length` bytes in one region, without any permission check; NULL if there is none. */
+/* Host memory behind `length` bytes in one region, without any permission check; NULL if there is none, or if a
+ * guard has an eye on it. */
 uint8_t *h7_memory_at(struct h7_core *core, uint32_t address, uint32_t length);
 void h7_flush_translations(struct h7_core *core); /* MPU, privilege, watchpoints changed */
 void h7_flush_code(struct h7_core *core);         /* breakpoints changed, ICIALLU, reset, ISB needs nothing */

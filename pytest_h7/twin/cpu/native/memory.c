@@ -27,9 +27,23 @@ static const struct h7_region *region_at(const struct h7_core *core, uint32_t ad
     return NULL;
 }
 
+/* Whether the host answers for some of the bytes, which are in the region. */
+static bool is_guarded(const struct h7_region *region, uint32_t address, uint32_t length) {
+    if (!region->guard) {
+        return false;
+    }
+    uint32_t offset = address - region->address;
+    for (uint32_t index = offset / H7_GUARDED; index <= (offset + length - 1) / H7_GUARDED; index++) {
+        if (region->guard[index]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint8_t *h7_memory_at(struct h7_core *core, uint32_t address, uint32_t length) {
     const struct h7_region *region = region_at(core, address);
-    if (!region || length > region->size - (address - region->address)) {
+    if (!region || length > region->size - (address - region->address) || is_guarded(region, address, length)) {
         return NULL;
     }
     return region->memory + (address - region->address);
@@ -41,7 +55,7 @@ bool h7_core_map(struct h7_core *core, uint32_t address, uint32_t size, void *me
     if (core->regions == H7_REGIONS || (address | size) & (H7_PAGE - 1)) {
         return false;
     }
-    core->region[core->regions++] = (struct h7_region){address, size, memory, writable};
+    core->region[core->regions++] = (struct h7_region){address, size, memory, writable, NULL};
     h7_flush_translations(core);
     h7_flush_code(core);
     return true;
@@ -52,6 +66,16 @@ void h7_core_unmap(struct h7_core *core, uint32_t address) {
         if (core->region[index].address == address) {
             core->region[index] = core->region[--core->regions];
             break;
+        }
+    }
+    h7_flush_translations(core);
+    h7_flush_code(core);
+}
+
+void h7_core_guard(struct h7_core *core, uint32_t address, const uint8_t *guard) {
+    for (uint32_t index = 0; index < core->regions; index++) {
+        if (core->region[index].address == address) {
+            core->region[index].guard = guard;
         }
     }
     h7_flush_translations(core);
@@ -187,7 +211,8 @@ struct h7_code_page *h7_code_at(struct h7_core *core, uint32_t address) {
     }
     const uint8_t *memory = h7_memory_at(core, page_of(address), H7_PAGE);
     if (!memory) {
-        return cannot_fetch(core, H7_BUS_FAULT_EXCEPTION, H7_IBUSERR);
+        return region_at(core, address) ? h7_code_single(core, address)
+                                        : cannot_fetch(core, H7_BUS_FAULT_EXCEPTION, H7_IBUSERR);
     }
     struct h7_code_page *page = find_code(core, page_of(address));
     if (!page || page->memory != memory) {
@@ -207,10 +232,17 @@ static bool fetch(struct h7_core *core, uint32_t address, uint16_t *halfword) {
         return cannot_fetch(core, H7_MEM_MANAGE, H7_IACCVIOL);
     }
     const uint8_t *memory = h7_memory_at(core, address, 2);
-    if (!memory) {
+    if (memory) {
+        *halfword = h7_get16(memory);
+        return true;
+    }
+    uint32_t value = 0;
+    core->busy.effect = true;
+    if (!region_at(core, address) ||
+        core->host.read(core->host.context, core, address, 2, &value) != H7_BUS_OK) {
         return cannot_fetch(core, H7_BUS_FAULT_EXCEPTION, H7_IBUSERR);
     }
-    *halfword = h7_get16(memory);
+    *halfword = (uint16_t)value;
     return true;
 }
 
@@ -295,7 +327,7 @@ static void translate(struct h7_core *core, uint32_t address, const struct h7_re
     bool uniform;
     uint32_t page = page_of(address);
     uint32_t permissions = h7_mpu_permissions(core, page, core->privileged, &uniform);
-    if (!uniform || (core->watching && h7_debug_watches_page(core, page))) {
+    if (!uniform || (core->watching && h7_debug_watches_page(core, page)) || is_guarded(region, page, H7_PAGE)) {
         return;
     }
     uint8_t *memory = region->memory + (page - region->address);
@@ -353,7 +385,7 @@ static enum h7_result load_aligned(struct h7_core *core, uint32_t address, uint3
     const struct h7_region *region = region_at(core, address);
     enum h7_result result = H7_DONE;
     *value = 0;
-    if (region) {
+    if (region && !is_guarded(region, address, size)) {
         const uint8_t *memory = region->memory + (address - region->address);
         *value = size == 4 ? h7_get32(memory) : size == 2 ? h7_get16(memory) : *memory;
         if (core->busy.observing) {
@@ -361,7 +393,7 @@ static enum h7_result load_aligned(struct h7_core *core, uint32_t address, uint3
         } else if (privileged == core->privileged) {
             translate(core, address, region);
         }
-    } else if (is_peripheral(address)) {
+    } else if (region || is_peripheral(address)) {
         core->busy.effect = true;
         result = bus_result(core, core->host.read(core->host.context, core, address, size, value), address);
     } else {

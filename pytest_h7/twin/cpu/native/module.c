@@ -22,7 +22,7 @@ struct mapped_register {
     uint32_t address, size;
     PyObject *way; /* (reader, writer, master), NULL if there is none */
 };
-enum { REGISTERS = 256 };
+enum { REGISTER_BITS = 10, REGISTERS = 1 << REGISTER_BITS };
 
 typedef struct {
     PyObject_HEAD
@@ -65,8 +65,9 @@ static enum h7_bus answer(Core *self) {
     return H7_BUS_ABORT;
 }
 
+/* A multiplicative hash, which keeps the registers of a peripheral and of its neighbours apart. */
 static struct mapped_register *mapping_of(Core *self, uint32_t address, uint32_t size) {
-    return &self->mapped[(address >> 2 ^ address >> 10 ^ size) % REGISTERS];
+    return &self->mapped[(address << 3 | size) * 0x9E3779B1u >> (32 - REGISTER_BITS)];
 }
 
 /* Return a new reference to the functions for an access, because it may unmap them; NULL if the host serves it. */
@@ -339,6 +340,16 @@ static PyObject *core_unmap(Core *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_guard(Core *self, PyObject *arguments) {
+    unsigned address;
+    unsigned long long pointer;
+    if (!PyArg_ParseTuple(arguments, "IK", &address, &pointer)) {
+        return NULL;
+    }
+    h7_core_guard(self->core, address, (const uint8_t *)(uintptr_t)pointer);
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_map_register(Core *self, PyObject *arguments) {
     unsigned address, size;
     PyObject *way;
@@ -507,6 +518,7 @@ static PyMethodDef methods[] = {
     METHOD(write_debug, METH_VARARGS),
     METHOD(map, METH_VARARGS),
     METHOD(unmap, METH_VARARGS),
+    METHOD(guard, METH_VARARGS),
     METHOD(map_register, METH_VARARGS),
     METHOD(unmap_registers, METH_NOARGS),
     METHOD(invalidate, METH_VARARGS),

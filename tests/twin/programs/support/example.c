@@ -49,15 +49,20 @@ bool read_pin(char port, uint32_t pin)
     return port_registers(port)[IDR] >> pin & 1u;
 }
 
+/* Register reads cross slow buses: ask only now and then. */
+#define TURNS_BETWEEN_READS 50u
+
 void wait_until_set(const volatile uint32_t *status, uint32_t mask)
 {
     while ((*status & mask) != mask) {
+        pause(TURNS_BETWEEN_READS);
     }
 }
 
 void wait_until_clear(const volatile uint32_t *status, uint32_t mask)
 {
     while (*status & mask) {
+        pause(TURNS_BETWEEN_READS);
     }
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_h7.twin.timeline import PS_PER_S
 
 
-class TickCounter:
+class CycleCounter:
     """A count that grows by one at each cycle of a clock of ``hz / divider``, and stands still at 0 Hz."""
 
     def __init__(self) -> None:

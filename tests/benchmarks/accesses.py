@@ -1,0 +1,74 @@
+"""Measures how long firmware's accesses to the registers of peripherals take."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiling import for_virtual_board
+from measure import Figures, powered, variable
+
+if TYPE_CHECKING:
+    from pytest_h7.board.images import Image
+    from pytest_h7.twin.board import VirtualBoard
+
+LOOPS = (
+    "read_gpio_idr",
+    "read_gpio_odr",
+    "write_gpio_odr",
+    "toggle_gpio_odr",
+    "read_rcc_cr",
+    "read_rcc_ahb4enr",
+    "read_hsem_r0",
+    "write_hsem_r0",
+    "read_tim2_arr",
+    "write_tim2_arr",
+    "read_usart3_isr",
+    "write_usart3_icr",
+)
+"""Loops of ``programs/access.c``."""
+
+_ACCESSES = 1000
+"""In one turn of a loop."""
+
+_WINDOW = 0.001
+"""Board time in seconds over which turns are counted; the core runs at 64 MHz."""
+
+_WINDOWS = 20
+
+
+def mmio_access() -> Figures:
+    """Measure an access of the CM7 to a register, by the slowest of `LOOPS`."""
+    return {"mmio_access_us": 1e6 * max(seconds_per_access().values())}
+
+
+def seconds_per_access() -> dict[str, float]:
+    """Return the processor time that an access of each loop takes, without the loop around it.
+
+    Raises:
+        RuntimeError: the core does not get through a loop.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        image = for_virtual_board(Path(folder), "access").cm7
+        board = powered([image])
+        board.sleep(0.001)
+        empty = _turn(board, image, "nothing")
+        return {loop: (_turn(board, image, loop) - empty) / _ACCESSES for loop in LOOPS}
+
+
+def _turn(board: VirtualBoard, image: Image, loop: str) -> float:
+    from pytest_h7.twin.bus import Master
+
+    board.mcu.write(image.symbol("loop"), 4, image.symbol(loop) | 1, Master.CM7)
+    board.sleep(_WINDOW)
+    times = []
+    for _ in range(_WINDOWS):
+        before, start = variable(board, image, "turns"), time.process_time()
+        board.sleep(_WINDOW)
+        duration, turns = time.process_time() - start, variable(board, image, "turns") - before
+        if not turns:
+            raise RuntimeError(f"the core does not get through {loop}")
+        times.append(duration / turns)
+    return min(times)
