@@ -57,7 +57,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     request.node.stash[uses_board_key] = True
     _h7_session.leave_halted = False
     board.images = images
-    with _recorded_cost(request.node, board), _h7_session.recorded_fidelity():
+    with _recorded_cost(request.node, board), _h7_session.recorded():
         board.bench.listen()
         _clean(board)
         with _option_bytes_in_force(board, values):

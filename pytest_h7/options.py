@@ -129,6 +129,13 @@ _OPTIONS = (
         "what AP3 memory answers on the virtual board without a clock (default: fault)",
     ),
     _Option(
+        "trace",
+        _text,
+        "FILE",
+        "on the virtual board, write pins, core modes, exceptions, domains and semaphores over time to a VCD file",
+        is_path=True,
+    ),
+    _Option(
         "twin_strict",
         _switch,
         "",

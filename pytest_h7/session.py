@@ -74,13 +74,14 @@ class BoardSession:
         return Board(self._bench)
 
     @contextmanager
-    def recorded_fidelity(self) -> Iterator[None]:
-        """Count what the firmware touches during a test that the virtual board only stores."""
+    def recorded(self) -> Iterator[None]:
+        """Record what a test does on the virtual board: registers that are only stored, and the trace."""
         self.fidelity.begin(self.board)
         try:
             yield
         finally:
             self.fidelity.end(self.board)
+            self.board.bench.write_trace()
 
     def check_fidelity(self) -> None:
         """With ``--h7-twin-strict``, raise UnmodelledRegister for what has been touched during this test."""

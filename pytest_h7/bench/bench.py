@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
@@ -15,6 +16,7 @@ from pytest_h7.errors import ConsoleUnavailable, H7Error
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
+    from pytest_h7.bench.trace import VcdTrace
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
 
@@ -55,6 +57,7 @@ class Bench:
             board.set_closed_policy(settings.twin_ap3.value)
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
+        self._trace = self._open_trace(board)
         self.connection, self.probe = open_connection(driver, settings)
         self.checkpoints: Checkpoints = (
             TwinCheckpoints(board, self) if board is not None else RealCheckpoints()
@@ -64,6 +67,20 @@ class Bench:
         except BaseException:
             self.close()
             raise
+
+    def _open_trace(self, board: VirtualBoard | None) -> VcdTrace | None:
+        if self.settings.trace is None:
+            return None
+        if board is None:
+            raise H7Error("--h7-trace needs the virtual board: a real one does not show its signals.")
+        from pytest_h7.bench.trace import VcdTrace
+
+        return VcdTrace(board, Path(self.settings.trace))
+
+    def write_trace(self) -> None:
+        """Write what has been recorded so far to the trace, if there is one."""
+        if self._trace is not None:
+            self._trace.write()
 
     def _choose_stimulus(self, board: VirtualBoard | None) -> Stimulus:
         wanted = self.settings.stimulus or ("twin" if board is not None else "drive")
@@ -168,5 +185,7 @@ class Bench:
             self.connection.session.options["resume_on_disconnect"] = resume
             try:
                 self._close_console()
+                if self._trace is not None:
+                    self._trace.close()
             finally:
                 abandon(self.connection.session)

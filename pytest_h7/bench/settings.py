@@ -63,6 +63,7 @@ class Settings:
     stimulus: str | None = None
     twin_ap3: TwinAp3 = TwinAp3.FAULT
     twin_strict: bool = False
+    trace: str | None = None
 
     @property
     def is_twin(self) -> bool:

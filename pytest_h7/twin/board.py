@@ -19,6 +19,7 @@ from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.mcu import Mcu, McuState
 from pytest_h7.twin.pins import Pull
 from pytest_h7.twin.serial_peer import SerialPeer
+from pytest_h7.twin.signals import SignalRecorder
 from pytest_h7.twin.stlink import VirtualStlink
 from pytest_h7.twin.timeline import PS_PER_S
 
@@ -77,6 +78,7 @@ class VirtualBoard:
         self.stlink = VirtualStlink(self.mcu, self.serial)
         self.vcp = VirtualComPort(self.mcu)
         self._time_before = 0
+        self._recorder: SignalRecorder | None = None
         self.mcu.power_on()
 
     def set_closed_policy(self, policy: str) -> None:
@@ -85,7 +87,11 @@ class VirtualBoard:
 
     def time(self) -> float:
         """Return board time in seconds; it never goes back, not by `restore` either."""
-        return (self.mcu.now + self._time_before) / PS_PER_S
+        return self.picoseconds() / PS_PER_S
+
+    def picoseconds(self) -> int:
+        """Return board time in picoseconds."""
+        return self.mcu.now + self._time_before
 
     def take_snapshot(self) -> BoardSnapshot:
         """Return the state of everything but the probe and its end of the debug port, for `restore`."""
@@ -101,6 +107,14 @@ class VirtualBoard:
         now = self.mcu.now + self._time_before + round(after * PS_PER_S)
         self.mcu.restore(snapshot.state)
         self._time_before = now - snapshot.time
+        if self._recorder is not None:
+            self._recorder.look_again()
+
+    def record_signals(self) -> SignalRecorder:
+        """Return what keeps every change of the board's signals from now on; the same each time."""
+        if self._recorder is None:
+            self._recorder = SignalRecorder(self.mcu, self.picoseconds)
+        return self._recorder
 
     def sleep(self, seconds: float) -> None:
         """Let board time pass."""

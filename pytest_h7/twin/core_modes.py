@@ -115,8 +115,9 @@ class CoreModes:
         name = core.name
         before, self._modes[name] = self._modes[name], CpuMode.RUN
         self._refused.discard(name)
-        if before is not CpuMode.STOP:
+        if before is CpuMode.SLEEP:
             self._tell_of_sleep(name)
+        if before is not CpuMode.STOP:
             return
         self._mcu.scheduler.set_clock(core, on=True)
         self._mcu.update_domains()

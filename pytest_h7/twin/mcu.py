@@ -89,7 +89,7 @@ class Mcu:
         hse_hz: Frequency of the clock at OSC_IN, in Hz.
     """
 
-    unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper"})
+    unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper", "observer"})
 
     def __init__(self, unique_id: bytes, hse_hz: int) -> None:
         self.supply_millivolts = 0
@@ -115,6 +115,8 @@ class Mcu:
         """Each sentence once; not undone by `restore`."""
         self.debug_port: DebugPort | None = None
         self._keeper: StateKeeper | None = None
+        self.observer: Callable[[], None] | None = None
+        """Called whenever the mode of a core, a domain, a semaphore or a supply may have changed."""
         self.memories = Memories(unique_id)
         self.cores = {
             "cm7": Core("cm7", "cortex-m7", self, self._regions("cm7")),
@@ -208,6 +210,7 @@ class Mcu:
             core.restore(saved)
         self.scheduler.restore(state.scheduler)
         state.models.restore()
+        self.unmap_registers()
 
     # -- memories and bus ---------------------------------------------------------------------------
 
@@ -296,14 +299,20 @@ class Mcu:
         return self.debug_port is None or self.debug_port.dbgswen
 
     def clocked(self, name: str) -> bool:
-        """Return whether a peripheral has its bus clock: some core that is not stopped enables it."""
+        """Return whether a peripheral has its bus clock, because of some core that enables it.
+
+        That core is not stopped, or D3 runs and the peripheral goes on by itself (RM0399 9.5.11).
+        """
         if not self.rcc.gated(name):
             return True
         return any(
-            self.modes.counts(core)
-            and self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN)
+            self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN)
+            and (self.modes.counts(core) or self._is_autonomous(name))
             for core in self.cores
         )
+
+    def _is_autonomous(self, name: str) -> bool:
+        return self.domain_state("D3") == "run" and self.rcc.autonomous(name)
 
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         """Count a core's access to a register that is only stored."""
@@ -326,12 +335,16 @@ class Mcu:
         return self.rcc.clock_hz(name)
 
     def clocks_changed(self) -> None:
-        """Take over the frequencies that RCC now stands for."""
+        """Take over the frequencies that RCC now stands for, and tell the peripherals."""
+        self.update_frequencies()
+        self.update_kernel_clocks()
+
+    def update_frequencies(self) -> None:
+        """Take over the cores' frequencies."""
         if "RCC" in self.peripherals:
             for name, core in self.cores.items():
                 self.scheduler.set_frequency(core, max(1, self.rcc.clock_hz(name)))
             self.check_clocks()
-        self.update_kernel_clocks()
 
     def update_kernel_clocks(self) -> None:
         """Tell the peripherals that their clocks may have changed."""
@@ -412,10 +425,21 @@ class Mcu:
     def core_slept(self, core: Core) -> None:
         """A core executed WFI or WFE and sleeps now."""
         self.modes.slept(core)
+        self.observe()
 
     def core_woke(self, core: Core) -> None:
         """A core left its sleep."""
         self.modes.woke(core)
+        self.observe()
+
+    def exception_changed(self, core: Core) -> None:  # noqa: ARG002
+        """A core entered an exception or returned from one; it only tells so if asked to."""
+        self.observe()
+
+    def observe(self) -> None:
+        """Tell who watches the chip that some state may have changed."""
+        if self.observer is not None:
+            self.observer()
 
     def wakeup_changed(self, core: str) -> None:
         """EXTI's wake-up of a core may have changed."""
@@ -427,6 +451,7 @@ class Mcu:
             self.domains.update()
             self.backup_access_changed()
             self.update_kernel_clocks()
+            self.observe()
 
     def domain_state(self, domain: str) -> str:
         """Return ``"run"``, ``"stop"`` or ``"standby"`` of ``"D1"``, ``"D2"`` or ``"D3"``."""
@@ -442,6 +467,7 @@ class Mcu:
 
     def halt_changed(self, core: Core) -> None:
         """A core entered or left Debug state, in which DBGMCU may freeze peripherals."""
+        self.observe()
         if self.dbgmcu.freezes(core.name):
             self.update_kernel_clocks()
 

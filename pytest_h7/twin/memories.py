@@ -78,7 +78,9 @@ class Memories:
                 self._places[memory.writable].append(slice(start, end))
             offset += memory.size
         for guard in self._guards.values():
-            self._places[False] += [slice(start, start + _CHUNK) for start in range(guard.start, guard.stop, _CHUNK)]
+            self._places[False] += [
+                slice(start, start + _CHUNK) for start in range(guard.start, guard.stop, _CHUNK)
+            ]
 
     def _burn_in(self, unique_id: bytes) -> None:
         """Fill in what the factory writes: unique id, flash size, line identification, and our waiting loop."""

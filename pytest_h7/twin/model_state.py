@@ -125,5 +125,7 @@ class StateKeeper:
             seen[id(value)] = value
 
 
-_ATOMS = frozenset((int, bool, float, str, bytes, type(None), frozenset, range, type(len), type(lambda: None)))
+_ATOMS = frozenset(
+    (int, bool, float, str, bytes, type(None), frozenset, range, type(len), type(lambda: None))
+)
 """Types whose values cannot change; most of what is looked at is one of them."""

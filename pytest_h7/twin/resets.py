@@ -113,7 +113,9 @@ class Resets:
         mcu.pwr.enter_standby()
         self._reset_peripherals(_STANDBY_CIRCUITRY)
         mcu.domains.enter_standby()
-        emulated = [Domain(domain) for domain in ("D1", "D2") if mcu.dbgmcu.field("CR", f"DBG_STANDBY{domain}")]
+        emulated = [
+            Domain(domain) for domain in ("D1", "D2") if mcu.dbgmcu.field("CR", f"DBG_STANDBY{domain}")
+        ]
         kept = (BACKUP_SRAM,) if mcu.pwr.keeps_backup_sram else ()
         self._lose_memories([domain for domain in Domain if domain not in emulated], *kept)
         self._reset_cores(*CORES)

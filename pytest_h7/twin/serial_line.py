@@ -187,17 +187,8 @@ class SerialLines:
         """Take somebody outside off the wire of a pin."""
         self._outside[pin].remove(hearer)
 
-    def start(self, pins: Iterable[str], sender: Hearer) -> None:
-        """Begin a frame on some pins."""
-        for hearer in self._hearers(pins, sender):
-            hearer.frame_started()
-
-    def end(self, pins: Iterable[str], sender: Hearer, frame: Frame) -> None:
-        """End a frame."""
-        for hearer in self._hearers(pins, sender):
-            hearer.frame_ended(frame)
-
-    def _hearers(self, pins: Iterable[str], sender: Hearer) -> list[Hearer]:
+    def start(self, pins: Iterable[str], sender: Hearer) -> list[Hearer]:
+        """Begin a frame on some pins; return who hears it, to be told of its end, too."""
         found: list[Hearer] = []
         for pin in pins:
             for joined in self._mcu.pins.joined(pin):
@@ -206,7 +197,10 @@ class SerialLines:
                     port = self._ports.get(signal)
                     if port is not None and port.hears(signal):
                         found.append(port)
-        return [hearer for hearer in dict.fromkeys(found) if hearer is not sender]
+        hearers = [hearer for hearer in dict.fromkeys(found) if hearer is not sender]
+        for hearer in hearers:
+            hearer.frame_started()
+        return hearers
 
 
 class Waveform:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.pins import Pull
-from pytest_h7.twin.serial_line import Format, Frame, Waveform
+from pytest_h7.twin.serial_line import Format, Frame, Hearer, Waveform
 from pytest_h7.twin.timeline import PS_PER_S
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class SerialPeer:
         self._drives = drives
         self._waiting: deque[Frame] = deque()
         self._event: Event | None = None
+        self._hearers: list[Hearer] = []
         self._waveform = Waveform(mcu, self._set_level)
         if hears is not None:
             mcu.serial_lines.attach(hears, self)
@@ -119,14 +120,14 @@ class SerialPeer:
         if self._waiting and self._drives is not None:
             frame = self._waiting.popleft()
             self._event = self._mcu.schedule(frame.duration, lambda: self._finish(frame))
-            self._mcu.serial_lines.start([self._drives], self)
+            self._hearers = self._mcu.serial_lines.start([self._drives], self)
             if self._mcu.pins.edges_noticed(self._drives):
                 self._waveform.play(frame)
 
     def _finish(self, frame: Frame) -> None:
-        assert self._drives is not None
         self._event = None
-        self._mcu.serial_lines.end([self._drives], self, frame)
+        for hearer in self._hearers:
+            hearer.frame_ended(frame)
         self._next_frame()
 
     def _set_level(self, level: bool) -> None:

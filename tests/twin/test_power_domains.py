@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.core_modes import CpuMode
 
@@ -194,6 +195,31 @@ def test_low_power_enable_decides_in_sleep(run, low_power_bit: int, clocked: boo
     assert desk.read("GPIOB.ODR", Master.AP1) == (0x1234 if clocked else 0)
 
 
+@pytest.mark.parametrize(("autonomous", "clocked"), [(0, False), (1, True)])
+def test_autonomous_peripheral_of_d3_goes_on_while_d3_runs(run, autonomous: int, clocked: bool) -> None:
+    setup = f"RCC_APB4ENR |= RCC_APB4ENR_LPTIM2EN_Msk; RCC_D3AMR = {autonomous} << RCC_D3AMR_LPTIM2AMEN_Pos;"
+    desk = run(cm7=deep("cm7", setup), cm4="void program(void) { for (;;) wfi(); }")
+    assert states(desk) == ("stop", "run", "run")
+    assert desk.mcu.clocked("LPTIM2") is clocked
+
+
+def test_autonomous_peripheral_has_no_bus_clock_in_system_stop(run) -> None:
+    setup = "RCC_APB4ENR |= RCC_APB4ENR_LPTIM2EN_Msk; RCC_D3AMR = RCC_D3AMR_LPTIM2AMEN_Msk;"
+    desk = run(cm7=deep("cm7", setup), cm4=deep("cm4"))
+    assert states(desk)[2] == "stop"
+    assert not desk.mcu.clocked("LPTIM2")
+
+
+@pytest.mark.parametrize(("bits", "clocked"), [(0, False), (SLEEP_D2, False), (STOP_D2, True)])
+def test_stop_that_the_debugger_emulates_keeps_the_bus_clock(run, bits: int, clocked: bool) -> None:
+    """RM0399 63.3.3: the domain still counts as stopped, with its clocks on."""
+    desk = run(us=10, cm7=IDLE, cm4=deep("cm4", "RCC_APB1LENR |= RCC_APB1LENR_USART3EN_Msk;"))
+    desk.write("DBGMCU.CR", bits)
+    desk.run(500)
+    assert desk.mcu.domain_state("D2") == "stop"
+    assert desk.mcu.clocked("USART3") is clocked
+
+
 # -- leaving stop ------------------------------------------------------------------------------------------
 
 
@@ -243,6 +269,24 @@ def test_line_that_the_nvic_does_not_enable_does_not_end_wfi(run) -> None:
     trigger(desk)
     desk.run(1_000)
     assert desk.result("cm4", 1) == 0
+
+
+def test_wake_up_that_is_pending_keeps_a_core_out_of_stop(run) -> None:
+    """RM0399 table 38: CStop needs all wake-up sources of EXTI cleared."""
+    desk = run(cm7=IDLE, cm4=deep("cm4", "EXTI_C2IMR1 |= 1; EXTI_SWIER1 = 1;", "wfi"))
+    assert (desk.mcu.mode("cm4"), desk.mcu.domain_state("D2")) == (CpuMode.SLEEP, "run")
+    assert desk.result("cm4", 1) == 0
+    desk.write("EXTI.C2PR1", 1)
+    assert (desk.mcu.mode("cm4"), desk.mcu.domain_state("D2")) == (CpuMode.STOP, "stop")
+
+
+def test_interrupt_wakes_a_core_that_was_kept_out_of_stop(run) -> None:
+    setup = "EXTI_C2IMR1 |= 3; EXTI_SWIER1 = 2; enable_interrupt(EXTI0_IRQn, 1);"
+    desk = run(cm7=IDLE, cm4=deep("cm4", setup, "wfi"))
+    assert desk.mcu.mode("cm4") is CpuMode.SLEEP
+    trigger(desk)
+    desk.run(10)
+    assert (desk.result("cm4", 3), desk.result("cm4", 1)) == (1, 1)
 
 
 def test_pending_interrupt_is_an_event_with_sevonpend(run) -> None:
@@ -302,12 +346,42 @@ def test_standby_resets_the_peripherals_of_the_domain_only(run) -> None:
     assert desk.read("GPIOB.ODR") == 5
 
 
-def test_allocation_ends_standby_and_the_core_starts_again(run) -> None:
+def test_allocation_ends_standby_but_does_not_wake_the_core(run) -> None:
+    """RM0399 7.7.4; what wakes the core then starts it from its reset vector."""
     desk = run(cm7=IDLE, cm4=deep("cm4", BOTH_ALLOW))
     desk.set("RCC_C1.AHB1ENR", DMA1EN=1)
     assert desk.mcu.domain_state("D2") == "run"
+    assert desk.field("RCC_C1.RSR.D2RSTF") == 1
     desk.run(50)
-    assert desk.result("cm4", 0) == 2
+    assert desk.result("cm4", 0) == 1
+    allow_event(desk, "cm4")
+    trigger(desk)
+    desk.run(50)
+    assert (desk.result("cm4", 0), desk.result("cm4", 1)) == (2, 0)
+
+
+@pytest.mark.parametrize(("bits", "kept"), [(0, 0), (STOP_D2, 0), (STANDBY_D2, 0x600D_F00D)])
+def test_standby_that_the_debugger_emulates_keeps_the_ram(run, bits: int, kept: int) -> None:
+    """RM0399 63.3.3: the domain keeps its supply, and is reset at the end all the same."""
+    desk = run(us=10, cm7=IDLE, cm4=deep("cm4", BOTH_ALLOW))
+    desk.write("DBGMCU.CR", bits)
+    desk.run(500)
+    desk.mcu.write(0x3000_0000, 4, 0x600D_F00D, Master.CM7)
+    allow_event(desk, "cm4")
+    trigger(desk)
+    desk.run(50)
+    assert desk.mcu.read(0x3000_0000, 4, Master.CM7) == kept
+    assert desk.field("RCC_C1.RSR.D2RSTF") == 1
+
+
+def test_wake_up_flag_keeps_the_supply_of_a_domain(run) -> None:
+    """RM0399 table 45."""
+    setup = "PWR_WKUPEPR = 1u << 3 | 1u << 11;" + BOTH_ALLOW  # PC13 is low: a wake-up at once
+    mask = "EXTI_C2IMR2 &= ~(0x3Fu << 23);"
+    desk = run(cm7=IDLE, cm4=deep("cm4", mask + setup))
+    assert desk.mcu.domain_state("D2") == "stop"
+    desk.write("PWR.WKUPCR", 1 << 3)
+    assert desk.mcu.domain_state("D2") == "standby"
 
 
 @pytest.mark.parametrize(("setup", "kept"), [("", True), (BOTH_ALLOW, False)])
@@ -364,18 +438,67 @@ def test_clock_tree_after_system_stop(run) -> None:
     assert (desk.mcu.clock_hz("cm7"), desk.mcu.clock_hz("cm4")) == (64_000_000, 32_000_000)
 
 
-def test_wake_up_clock_can_be_the_low_power_oscillator(run) -> None:
-    desk = run(cm7=deep("cm7", pll("| RCC_CFGR_STOPWUCK_Msk")), cm4=deep("cm4"))
+@pytest.mark.parametrize(
+    ("system", "kernel", "hsi", "csi"), [(0, 0, 1, 0), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1)]
+)
+def test_oscillators_after_system_stop(run, system: int, kernel: int, hsi: int, csi: int) -> None:
+    """RM0399 table 60; what was on of them comes on again, too, so HSI is switched off here."""
+    sources = f"""
+    RCC_CR |= RCC_CR_CSION_Msk;
+    while (!(RCC_CR & RCC_CR_CSIRDY_Msk)) {{}}
+    RCC_CFGR = 1 | {system} << RCC_CFGR_STOPWUCK_Pos | {kernel} << RCC_CFGR_STOPKERWUCK_Pos;
+    while ((RCC_CFGR >> 3 & 7) != 1) {{}}
+    RCC_CR &= ~RCC_CR_HSION_Msk;
+    """
+    if not csi:
+        sources = sources.replace("RCC_CFGR = 1 |", "RCC_CFGR = 0 |").replace("!= 1", "!= 0")
+        sources = sources.replace("~RCC_CR_HSION_Msk", "~RCC_CR_CSION_Msk")
+    desk = run(cm7=deep("cm7", sources), cm4=deep("cm4"))
     allow_event(desk, "cm4")
     trigger(desk)
     desk.run(40)
     assert desk.result("cm4", 1) == 1
-    assert desk.field("RCC.CFGR.SWS") == 1
-    assert (desk.mcu.clock_hz("cm7"), desk.field("RCC.CR.CSIRDY"), desk.field("RCC.CR.HSION")) == (
-        4_000_000,
-        1,
-        0,
-    )
+    assert desk.field("RCC.CFGR.SWS") == desk.field("RCC.CFGR.SW") == system
+    assert desk.mcu.clock_hz("cm7") == (4_000_000 if system else 64_000_000)
+    assert (desk.field("RCC.CR.HSION"), desk.field("RCC.CR.HSIRDY")) == (hsi, hsi)
+    assert (desk.field("RCC.CR.CSION"), desk.field("RCC.CR.CSIRDY")) == (csi, csi)
+
+
+def test_voltage_scale_after_system_stop(run) -> None:
+    faster = "PWR_D3CR = 3u << PWR_D3CR_VOS_Pos; while (!(PWR_D3CR & PWR_D3CR_VOSRDY_Msk)) {}"
+    desk = run(cm7=deep("cm7", faster), cm4=deep("cm4"))
+    assert desk.field("PWR.CSR1.ACTVOS") == 3
+    allow_event(desk, "cm7")
+    trigger(desk)
+    desk.run(10)
+    assert desk.result("cm7", 1) == 1
+    assert (desk.field("PWR.D3CR.VOS"), desk.field("PWR.D3CR.VOSRDY")) == (1, 1)
+    assert desk.field("PWR.CSR1.ACTVOS") == 1
+
+
+def wake_up_time(desk, core: str) -> float:
+    """Return the microseconds from an event to the first thing a core does."""
+    allow_event(desk, core)
+    trigger(desk)
+    for steps in range(1_000):
+        if desk.result(core, 1):
+            return steps / 10
+        desk.run(0.1)
+    raise AssertionError("it does not wake up")
+
+
+def test_deeper_stop_voltages_take_longer_to_leave(run) -> None:
+    """RM0399 table 41: SVOS3 adds nothing, with LPDS the regulator, SVOS4 and 5 the voltage too."""
+    times = []
+    for scale, low_power in ((3, 0), (3, 1), (2, 0), (1, 0)):
+        setup = f"PWR_CR1 = 0xF0000000 | {scale}u << PWR_CR1_SVOS_Pos | {low_power};"
+        desk = run(cm7=deep("cm7", setup), cm4=deep("cm4"))
+        times.append(wake_up_time(desk, "cm7"))
+    assert times == sorted(set(times))
+    # They only count when the whole system was in Stop.
+    setup = "PWR_CR1 = 0xF0000000 | 1u << PWR_CR1_SVOS_Pos;"
+    desk = run(cm7=f"void program(void) {{ {setup} }}", cm4=deep("cm4"))
+    assert wake_up_time(desk, "cm4") == pytest.approx(times[0], abs=0.2)
 
 
 @pytest.mark.parametrize("register", ["CPUCR", "CPU2CR"])
@@ -389,6 +512,84 @@ def test_d3_can_be_kept_running_and_the_clocks_with_it(run, register: str) -> No
     desk.run(20)
     assert desk.result("cm7", 1) == 1
     assert desk.mcu.clock_hz("cm7") == 400_000_000
+
+
+@pytest.mark.parametrize(("line", "kept"), [(0, True), (16, False)])
+def test_pending_request_of_a_line_keeps_d3_running(run, line: int, kept: bool) -> None:
+    """RM0399 21.5.4: line 0 can wake D3 alone, line 16 cannot; D3PMR ends it, too."""
+    desk = run(cm7=deep("cm7"), cm4=deep("cm4"))
+    desk.write("EXTI.D3PMR1", 1 << line)
+    trigger(desk, line)
+    desk.run(100)
+    assert states(desk) == ("stop", "stop", "run" if kept else "stop")
+    assert (desk.result("cm7", 1), desk.result("cm4", 1)) == (0, 0)
+    desk.write("EXTI.D3PMR1", 0)
+    assert states(desk)[2] == "stop"
+
+
+def test_pending_request_of_d3_is_cleared_by_its_source(run) -> None:
+    desk = run(cm7=deep("cm7"), cm4=deep("cm4"))
+    desk.write("EXTI.D3PMR1", 1 << 9)
+    desk.write("EXTI.D3PCR1L", 2 << 2 * 9)  # LPTIM4
+    trigger(desk, 9)
+    desk.mcu.exti.clear_d3_pending(3)
+    assert states(desk)[2] == "run"
+    desk.mcu.exti.clear_d3_pending(2)
+    assert states(desk)[2] == "stop"
+
+
+def test_flash_that_is_busy_delays_system_stop(run) -> None:
+    erase = """
+    FLASH_KEYR2 = 0x45670123;
+    FLASH_KEYR2 = 0xCDEF89AB;
+    FLASH_CR2 = 0x30 | FLASH_CR2_SER_Msk | 7u << FLASH_CR2_SNB_Pos | FLASH_CR2_START_Msk;
+    """
+    desk = run(cm7=deep("cm7", erase), cm4=deep("cm4"))
+    desk.run(3_000_000)
+    assert states(desk) == ("stop", "stop", "stop")
+
+
+def test_stop_in_the_boosted_voltage_scale_is_a_mistake(run) -> None:
+    boost = """
+    PWR_CR3 = 4;
+    while (!(PWR_CSR1 & PWR_CSR1_ACTVOSRDY_Msk)) {}
+    PWR_D3CR = 3u << PWR_D3CR_VOS_Pos;
+    while (!(PWR_D3CR & PWR_D3CR_VOSRDY_Msk)) {}
+    RCC_APB4ENR |= RCC_APB4ENR_SYSCFGEN_Msk;
+    SYSCFG_PWRCR = 1;
+    while (!(PWR_D3CR & PWR_D3CR_VOSRDY_Msk)) {}
+    """
+    desk = run(cm7=deep("cm7", boost), cm4=deep("cm4"))
+    assert [warning.sentence for warning in desk.mcu.warnings] == [
+        "The system entered Stop in VOS0, which is to be left before (RM0399 7.7.8)."
+    ]
+
+
+# -- resets by low power ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("core", "option", "setup", "flag"),
+    [
+        ("cm7", "nRST_STOP_D1", "", "LPWR1RSTF"),
+        ("cm4", "nRST_STOP_D2", "", "LPWR2RSTF"),
+        ("cm7", "nRST_STBY_D1", "PWR_CPUCR |= 1; PWR_CPU2CR |= 1;", "LPWR1RSTF"),
+        ("cm4", "nRST_STBY_D2", "PWR_CPUCR |= 2; PWR_CPU2CR |= 2;", "LPWR2RSTF"),
+    ],
+)
+def test_option_bytes_can_make_a_reset_of_low_power(
+    run, core: str, option: str, setup: str, flag: str
+) -> None:
+    """RM0399 9.4.5; a domain that only stops does not mind the option of Standby."""
+    once = "if (result[0] > 1) {{ for (;;) wfi(); }} {0}"
+    desk = run(us=0, **{core: deep(core, once.format(setup))})
+    words = desk.mcu.flash.save()
+    option_byte = OPTION_BYTES[option]
+    desk.mcu.flash.load({"OPTSR": words["OPTSR"] & ~option_byte.mask})
+    desk.run(1_000)
+    assert desk.result(core, 0) == 2
+    assert desk.field(f"RCC_C1.RSR.{flag}") == desk.field("RCC_C1.RSR.PINRSTF") == 1
+    assert states(desk) == ("run", "run", "run")
 
 
 def test_one_core_in_stop_leaves_the_clocks_alone(run) -> None:

@@ -111,6 +111,9 @@ class Actor:
     def reset_requested(self, core: Core) -> None:
         raise AssertionError
 
+    def exception_changed(self, core: Core) -> None:
+        """Never called: nobody asks for it."""
+
     def halt_changed(self, core: Core) -> None:
         pass
 

@@ -9,6 +9,7 @@ class NativeCore:
 
     clocked_in_sleep: bool
     skips_busy_loops: bool
+    reports_exceptions: bool
     def __init__(self, model: int, host: CoreHost, bus_fault: type[Exception]) -> None: ...
     @property
     def cycles(self) -> int: ...

@@ -41,5 +41,8 @@ class CoreHost(Protocol):
     def reset_requested(self, core: Core) -> None:
         """Learn that AIRCR.SYSRESETREQ was written; the reset follows this instruction."""
 
+    def exception_changed(self, core: Core) -> None:
+        """Learn that IPSR changed; only called while ``core.reports_exceptions``."""
+
     def halt_changed(self, core: Core) -> None:
         """Learn that the core entered or left Debug state; ``core.halted`` says which."""

@@ -56,6 +56,12 @@ class Hsem(Peripheral):
         super().reset()
         self._update_outputs()
 
+    def owners(self) -> list[str | None]:
+        """Return who has locked each semaphore: ``"cm7"``, ``"cm4"`` or None."""
+        names = {core_id: core for core, core_id in CORE_IDS.items()}
+        values = (self[f"R{number}"] for number in range(SEMAPHORES))
+        return [names[value >> _COREID_SHIFT & 0xF] if value & _LOCK else None for value in values]
+
     # -- semaphores -----------------------------------------------------------------------------
 
     def _core_id(self, master: Master) -> int | None:
@@ -70,6 +76,7 @@ class Hsem(Peripheral):
         if value & _LOCK:
             if self[register] == 0:
                 self[register] = _LOCK | owner
+                self.mcu.observe()
         elif self[register] == _LOCK | owner:
             self._release([register])
 
@@ -80,6 +87,7 @@ class Hsem(Peripheral):
             return 0
         if self[register] == 0:
             self[register] = _LOCK | core_id << _COREID_SHIFT
+            self.mcu.observe()
         return self[register]
 
     def write_CR(self, value: int, master: Master) -> None:
@@ -119,6 +127,7 @@ class Hsem(Peripheral):
         self._update_outputs()
 
     def _update_outputs(self) -> None:
+        self.mcu.observe()
         for core, prefix, irq, line in _OUTPUTS:
             level = bool(self[f"{prefix}ISR"] & self[f"{prefix}IER"])
             self.mcu.set_irq(core, irq, level)

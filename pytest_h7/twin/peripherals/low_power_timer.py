@@ -2,9 +2,9 @@
 
 What crosses from the bus into the kernel clock domain takes `SYNCHRONIZATION` periods of the kernel clock. The
 manual gives that for starting and resetting the counter (45.4.7, 45.4.14); that it holds for new values of
-LPTIM_ARR and LPTIM_CMP until ARROK and CMPOK too is not known of the hardware, nor when they come with PRELOAD set:
-here as soon as without it. Glitch filters are not modelled and let everything through. Of the inputs only pins,
-alarms of RTC and outputs of other low-power timers are connected.
+LPTIM_ARR and LPTIM_CMP until ARROK and CMPOK too is not known of the hardware, nor when they come with PRELOAD
+set: here as soon as without it. Glitch filters are not modelled and let everything through. Of the inputs only
+pins, alarms of RTC and outputs of other low-power timers are connected.
 
 With its kernel clock on LSE or LSI, or clocked by a pin alone, a timer goes on in Stop, and its interrupt wakes
 the chip through a direct line of EXTI (45.5, table 152).
@@ -124,8 +124,11 @@ class LowPowerTimer(Peripheral):
 
     def _advance(self) -> None:
         """Do everything that was to happen until now."""
-        ticks = self._clock.advance(self.mcu.now)
-        if self["CR"] & _ENABLE and not self.field("CFGR", "CKSEL"):
+        now = self.mcu.now
+        ticks = self._clock.advance(now)
+        if not self["CR"] & _ENABLE:
+            self._clock.begin(now)
+        elif not self.field("CFGR", "CKSEL"):
             self._tick(ticks, counting=not self._counts_edges)
 
     def _tick(self, ticks: int, *, counting: bool) -> None:

@@ -35,6 +35,7 @@ _BUFFER, _BLOCK, _REPEATED_BLOCK, _WHOLE = range(4)
 _TED, _TELD, _ASE, _BSE = 1 << 7, 1 << 8, 1 << 10, 1 << 11
 _SBUS, _DBUS = 1 << 16, 1 << 17
 _ADDRESS = 0xFFFF_FFFF
+_ERROR_STATUS = frozenset(f"C{number}ESR" for number in range(CHANNELS))
 _NODE = ("TCR", "BNDTR", "SAR", "DAR", "BRUR", "LAR", "TBR", None, "MAR", "MDR")
 """Words of an entry of a linked list (RM0399 14.3.10)."""
 
@@ -78,7 +79,7 @@ class Mdma(Peripheral):
                     self.model(name, writer=partial(self._write_setting, number, name))
 
     def plain_storage(self) -> frozenset[str]:
-        return frozenset(f"C{number}ESR" for number in range(CHANNELS))
+        return _ERROR_STATUS
 
     def reset(self) -> None:
         """Reset by a system reset or by RCC: transfers end where they are."""

@@ -63,7 +63,7 @@ _SHARED_ENABLES = {
     "DMA1": ("DMAMUX1",),
     "DMA2": ("DMAMUX1",),
     "ETH1MAC": ("ETH",),
-    "FDCAN": ("FDCAN1", "FDCAN2", "FDCAN_CCU"),
+    "FDCAN": ("FDCAN1", "FDCAN2", "FDCAN_CCU", "SRAMCAN"),
     "HRTIM": ("HRTIM1", "HRTIM1_COMMON", *(f"HRTIM1_TIM{timer}" for timer in "ABCDE")),
     "JPGDEC": ("JPEG",),
     "QSPI": ("QUADSPI", "DLYB_QUADSPI"),
@@ -437,6 +437,7 @@ class Rcc(Peripheral):
 
         STOPWUCK selects the system clock, and STOPKERWUCK the other oscillator if that is a different one. What
         was on of HSI and CSI is on again.
+        The peripherals learn of it with the change of the domains.
         """
         system = _SW_SOURCES[self.field("CFGR", "STOPWUCK")]
         kernel = _SW_SOURCES[self.field("CFGR", "STOPKERWUCK")]
@@ -448,4 +449,4 @@ class Rcc(Peripheral):
                 self["CR"] |= 1 << on | 1 << ready
         source = _SW_SOURCES.index(system)
         self["CFGR"] = self["CFGR"] & ~0x3F | source | source << 3
-        self.mcu.clocks_changed()
+        self.mcu.update_frequencies()

@@ -22,8 +22,8 @@ def timer_clock_hz(rcc: Rcc, bus: str) -> int:
 class TickCounter:
     """Counts the periods of a clock in whole numbers, exactly; what is left of one is not lost when it changes.
 
-    It is only moved on by `advance`, never back: the board's cores are not at the same time to the cycle, and what
-    one has seen happen stays.
+    It is moved on by `advance`, not back: the board's cores are not at the same time to the cycle, and what one
+    has seen happen stays. Only a beginning may be earlier than what has been seen.
     """
 
     def __init__(self) -> None:
@@ -50,6 +50,6 @@ class TickCounter:
         """Return the board time at which `ticks` more periods have ended, in picoseconds, rounded up."""
         return self._time - (self._phase - ticks * PS_PER_S) // self.hz
 
-    def restart(self) -> None:
-        """Begin a new period."""
-        self._phase = 0
+    def begin(self, now: int) -> None:
+        """Count from board time `now` on, also where that is earlier than the last `advance`."""
+        self._time = now

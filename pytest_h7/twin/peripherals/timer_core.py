@@ -102,8 +102,11 @@ class TimerCore(Peripheral):
 
     def advance(self) -> None:
         """Do everything that was to happen until now."""
-        ticks = self._clock.advance(self.mcu.now)
-        if ticks and self._counting:
+        now = self.mcu.now
+        ticks = self._clock.advance(now)
+        if not self._counting:
+            self._clock.begin(now)
+        elif ticks:
             self._count(ticks)
 
     def _count(self, ticks: int) -> None:
@@ -235,6 +238,7 @@ class TimerCore(Peripheral):
         self._update(flag=not self["CR1"] & _URS)
         self.counter.repetition = self._repetitions
         self.counter.restart()
+        self._clock.begin(self.mcu.now)
         if software:
             self.outputs.restarted()
 

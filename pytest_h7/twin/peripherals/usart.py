@@ -10,7 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.peripherals.usart_receiver import RECEIVE_CAPACITY, Receiver
-from pytest_h7.twin.peripherals.usart_settings import FIFO_SIZE, LPUART, RE, TE, UE, UESM, UsartSettings
+from pytest_h7.twin.peripherals.usart_settings import (
+    CTSE,
+    DDRE,
+    DEM,
+    DEP,
+    FIFO_SIZE,
+    LPUART,
+    RE,
+    RTSE,
+    TE,
+    TXINV,
+    UE,
+    UESM,
+    UsartSettings,
+)
 from pytest_h7.twin.peripherals.usart_transmitter import Transmitter
 
 if TYPE_CHECKING:
@@ -64,6 +78,7 @@ _NOT_MODELLED = {
     "CR2": 1 << 0 | 3 << 3 | 0xF << 8,
     "CR3": 3 << 1 | 3 << 4 | 7 << 17 | 1 << 24,
 }
+_DMAR, _DMAT = 1 << 6, 1 << 7
 _ABRRQ, _SBKRQ, _MMRQ, _RXFRQ, _TXFRQ = (1 << bit for bit in range(5))
 
 
@@ -86,7 +101,7 @@ class Usart(UsartSettings):
 
     def reset(self) -> None:
         """Reset by a system reset or by RCC; what is on the line keeps coming, and is lost."""
-        listening = self.field("CR3", "CTSE")
+        listening = self["CR3"] & CTSE
         super().reset()
         if listening:
             self._listen()
@@ -102,7 +117,7 @@ class Usart(UsartSettings):
     @property
     def clear_to_send(self) -> bool:
         """Whether a frame may begin; a CTS that no pin is switched to is low."""
-        return not self.field("CR3", "CTSE") or not self.mcu.pins.signal_level(self.signal("CTS"))
+        return not self["CR3"] & CTSE or not self.mcu.pins.signal_level(self.signal("CTS"))
 
     def transmission_complete(self) -> None:
         """Note that nothing is left to send."""
@@ -110,7 +125,7 @@ class Usart(UsartSettings):
 
     def show_driver_enable(self, *, active: bool) -> None:
         """Drive DE, which is high while active unless DEP is set."""
-        self.mcu.pins.set_signal(self.signal("DE"), active is not bool(self.field("CR3", "DEP")))
+        self.mcu.pins.set_signal(self.signal("DE"), active is not bool(self["CR3"] & DEP))
 
     # -- from the line --------------------------------------------------------------------------
 
@@ -222,9 +237,9 @@ class Usart(UsartSettings):
 
     def write_CR3(self, value: int, master: Master) -> None:
         """Write CR3; what concerns the line can only be changed while UE is 0."""
-        listening = self.field("CR3", "CTSE")
+        listening = self["CR3"] & CTSE
         self._store("CR3", value, master)
-        if listening != self.field("CR3", "CTSE"):
+        if (listening ^ self["CR3"]) & CTSE:
             self._listen()
         self._show_pins()
         self.update()
@@ -280,14 +295,14 @@ class Usart(UsartSettings):
         pins = self.mcu.pins
         drives = self.enabled(TE) and not self.half_duplex
         pins.set_signal(self.signal("RX"), None)
-        pins.set_signal(self.signal("TX"), not self.field("CR2", "TXINV") if drives else None)
-        if not self.enabled(0) or not self.field("CR3", "DEM"):
+        pins.set_signal(self.signal("TX"), not self["CR2"] & TXINV if drives else None)
+        if not self.enabled(0) or not self["CR3"] & DEM:
             pins.set_signal(self.signal("DE"), None)
         elif not self._transmitter.driving:
             self.show_driver_enable(active=False)
 
     def _listen(self) -> None:
-        listener = self._cts_changed if self.field("CR3", "CTSE") else None
+        listener = self._cts_changed if self["CR3"] & CTSE else None
         self.mcu.pins.listen(self.signal("CTS"), listener)
 
     def _cts_changed(self, level: bool | None) -> None:
@@ -319,7 +334,7 @@ class Usart(UsartSettings):
                 status |= _BUSY
         if self._transmitter.break_requested:
             status |= _SBKF
-        if self.field("CR3", "CTSE") and self.clear_to_send:
+        if self["CR3"] & CTSE and self.clear_to_send:
             status |= _CTS
         if self.fifo:
             status |= self._fifo_status(received, waiting)
@@ -337,14 +352,15 @@ class Usart(UsartSettings):
     def update(self) -> None:
         """Drive interrupt, wake-up, DMA requests and RTS as the status says."""
         status = self._status()
+        controls = {register: self[register] for register in _FIXED_WHILE_ENABLED}
         receive, transmit = (
-            any(status & flags and self[register] >> bit & 1 for register, bit, flags in causes)
+            any(status & flags and controls[register] >> bit & 1 for register, bit, flags in causes)
             for causes in (_RECEIVE_INTERRUPTS, _TRANSMIT_INTERRUPTS)
         )
         self.mcu.drive_interrupt(self.name, self.name, receive or transmit)
         self._drive_wake_up(receive, transmit)
         self._drive_requests(status)
-        if self.field("CR3", "RTSE"):
+        if self["CR3"] & RTSE:
             ready = len(self._receiver.queue) < (FIFO_SIZE if self.fifo else 1)
             self.mcu.pins.set_signal(self.signal("RTS"), not (ready and self.enabled(RE)))
         else:
@@ -361,10 +377,10 @@ class Usart(UsartSettings):
 
     def _drive_requests(self, status: int) -> None:
         """Request DMA transfers; with DDRE not while there is a reception error (RM0399 51.5.18)."""
-        faulty = self.field("CR3", "DDRE") and status & (_PE | _FE | _NE)
+        faulty = self["CR3"] & DDRE and status & (_PE | _FE | _NE)
         wanted = {
-            "RX": bool(self.field("CR3", "DMAR") and status & _RXNE and not faulty),
-            "TX": bool(self.field("CR3", "DMAT") and status & _TXE and self.enabled(TE)),
+            "RX": bool(self["CR3"] & _DMAR and status & _RXNE and not faulty),
+            "TX": bool(self["CR3"] & _DMAT and status & _TXE and self.enabled(TE)),
         }
         for line, level in wanted.items():
             if level is not self._requests[line]:

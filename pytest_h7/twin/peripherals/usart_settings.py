@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 from pytest_h7.twin.peripherals.kernel_clocks import kernel_clock_hz, kernel_clock_source
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.serial_line import Format
 from pytest_h7.twin.timeline import PS_PER_S
 
+if TYPE_CHECKING:
+    from pytest_h7.twin.mcu import Mcu
+
 LPUART = "LPUART1"
 CORES = ("cm7", "cm4")
 
 UE, UESM, RE, TE = (1 << bit for bit in range(4))
+FIFOEN = 1 << 29
+SWAP, TXINV = 1 << 15, 1 << 17
+HDSEL, RTSE, CTSE, DDRE, DEM, DEP = (1 << bit for bit in (3, 8, 9, 13, 14, 15))
+_FORMAT_BITS = {"CR1": 1 << 9 | 1 << 10 | 1 << 12 | 1 << 28, "CR2": 3 << 12 | 3 << 18}
 
 FIFO_SIZE = 16
 _PRESCALERS = (1, 2, 4, 6, 8, 10, 12, 16, 32, 64, 128, 256)
 _THRESHOLDS = (2, 4, 8, 12, 14, 16)
+_SWAPPED = {"TX": "RX", "RX": "TX"}
 _STOP_BITS = (1.0, 0.5, 2.0, 1.5)
 _RUN_IN_STOP = ("hsi", "csi", "lse")
 """Kernel clocks that a U(S)ART with UESM gets in Stop mode (RM0399 51.5.21)."""
 
 
+@cache
+def _format(cr1: int, cr2: int) -> Format:
+    word_length = cr1 >> 27 & 2 | cr1 >> 12 & 1
+    return Format(
+        (8, 9, 7, 8)[word_length],
+        parity=cr1 >> 9 & 1 if cr1 & 1 << 10 else None,
+        stop_bits=_STOP_BITS[cr2 >> 12 & 3],
+        data_inverted=bool(cr2 & 1 << 18),
+        most_significant_first=bool(cr2 & 1 << 19),
+    )
+
+
 class UsartSettings(Peripheral):
     """The registers, seen from the transmitter and the receiver."""
+
+    unsaved = frozenset({"_signals"})
+
+    def __init__(self, mcu: Mcu, name: str) -> None:
+        self._signals = {line: f"{name}_{line}" for line in ("TX", "RX", "CTS", "RTS", "DE")}
+        super().__init__(mcu, name)
 
     # -- speed ----------------------------------------------------------------------------------
 
@@ -73,15 +102,8 @@ class UsartSettings(Peripheral):
 
     @property
     def format(self) -> Format:
-        """How characters become frames on the line, for the receiver."""
-        bits = (8, 9, 7, 8)[self.field("CR1", "M1") << 1 | self.field("CR1", "M0")]
-        return Format(
-            bits,
-            parity=self.field("CR1", "PS") if self.field("CR1", "PCE") else None,
-            stop_bits=_STOP_BITS[self.field("CR2", "STOP")],
-            most_significant_first=bool(self.field("CR2", "MSBFIRST")),
-            data_inverted=bool(self.field("CR2", "DATAINV")),
-        )
+        """How characters become frames; what the inversion of the line makes of it is left out."""
+        return _format(self["CR1"] & _FORMAT_BITS["CR1"], self["CR2"] & _FORMAT_BITS["CR2"])
 
     def frame_time(self, baud_rate: float) -> int:
         """Return how long a frame takes, in picoseconds."""
@@ -92,7 +114,7 @@ class UsartSettings(Peripheral):
     @property
     def fifo(self) -> bool:
         """Whether the FIFOs are on."""
-        return bool(self.field("CR1", "FIFOEN"))
+        return bool(self["CR1"] & FIFOEN)
 
     def threshold(self, field: str) -> int:
         """Return the characters (receive) or free places (transmit) that RXFTCFG or TXFTCFG stands for."""
@@ -109,15 +131,15 @@ class UsartSettings(Peripheral):
     @property
     def half_duplex(self) -> bool:
         """Whether the transmitter's line is the receiver's, too."""
-        return bool(self.field("CR3", "HDSEL"))
+        return bool(self["CR3"] & HDSEL)
 
     # -- signals --------------------------------------------------------------------------------
 
     def signal(self, line: str) -> str:
         """Return the signal of ``"TX"`` or ``"RX"``, which SWAP exchanges, ``"CTS"``, ``"RTS"`` or ``"DE"``."""
-        if line in ("TX", "RX") and self.field("CR2", "SWAP"):
-            line = "RX" if line == "TX" else "TX"
-        return f"{self.name}_{line}"
+        if self["CR2"] & SWAP:
+            line = _SWAPPED.get(line, line)
+        return self._signals[line]
 
     @property
     def receives_from(self) -> str:

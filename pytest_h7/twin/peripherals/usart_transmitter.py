@@ -6,8 +6,8 @@ import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pytest_h7.twin.peripherals.usart_settings import FIFO_SIZE, LPUART, TE
-from pytest_h7.twin.serial_line import Frame, Waveform
+from pytest_h7.twin.peripherals.usart_settings import DEM, FIFO_SIZE, LPUART, TE, TXINV
+from pytest_h7.twin.serial_line import Frame, Hearer, Waveform
 
 if TYPE_CHECKING:
     from pytest_h7.twin.peripherals.usart import Usart
@@ -35,6 +35,7 @@ class Transmitter:
         """In the shift register."""
         self._event: Event | None = None
         """The end of what is under way: a frame, or the time before or after it with the driver enabled."""
+        self._hearers: list[Hearer] = []
         self._waveform = Waveform(usart.mcu, self._set_level)
 
     # -- what the registers ask for ---------------------------------------------------------------
@@ -89,7 +90,7 @@ class Transmitter:
         baud_rate = usart.baud_rate
         if not baud_rate:
             return
-        if usart.field("CR3", "DEM") and not self.driving:
+        if usart["CR3"] & DEM and not self.driving:
             self.driving = True
             usart.show_driver_enable(active=True)
             self._event = usart.mcu.schedule(self._driver_time("DEAT", baud_rate), self._start_driven)
@@ -116,25 +117,22 @@ class Transmitter:
         self._event = usart.mcu.schedule(frame.duration, lambda: self._finish(frame, is_break=is_break))
         if usart.mcu.pins.observed(usart.signal("TX")):
             self._waveform.play(frame)
-        usart.mcu.serial_lines.start(self._pins, usart)
+        pins = usart.mcu.pins.switched_to(usart.signal("TX"))
+        self._hearers = usart.mcu.serial_lines.start(pins, usart)
         if usart.half_duplex:
             usart.frame_started()
-
-    @property
-    def _pins(self) -> tuple[str, ...]:
-        return self._usart.mcu.pins.switched_to(self._usart.signal("TX"))
 
     def _encode(self, baud_rate: float) -> Frame:
         usart = self._usart
         assert self._character is not None
         frame = usart.format.encode(self._character, baud_rate, usart.frame_time(baud_rate))
-        return dataclasses.replace(frame, inverted=bool(usart.field("CR2", "TXINV")))
+        return dataclasses.replace(frame, inverted=bool(usart["CR2"] & TXINV))
 
     def _break(self, baud_rate: float) -> Frame:
         usart = self._usart
         low = _LIN_BREAK_BITS if usart.option("CR2", "LINEN") else usart.format.bits + 2
         duration = usart.bits(low + _BREAK_STOP_BITS, baud_rate)
-        return Frame(0, low - 2, duration, baud_rate, bool(usart.field("CR2", "TXINV")), stop=False)
+        return Frame(0, low - 2, duration, baud_rate, bool(usart["CR2"] & TXINV), stop=False)
 
     def _finish(self, frame: Frame, *, is_break: bool) -> None:
         usart = self._usart
@@ -143,7 +141,8 @@ class Transmitter:
             self.break_requested = False
         else:
             self._character = None
-        usart.mcu.serial_lines.end(self._pins, usart, frame)
+        for hearer in self._hearers:
+            hearer.frame_ended(frame)
         if usart.half_duplex:
             usart.frame_ended(frame)
         self._end()

@@ -63,11 +63,9 @@ class WindowWatchdog(Peripheral):
     @property
     def _counts(self) -> bool:
         mcu = self.mcu
-        if not any(mcu.rcc.enabled_by(core, self.name, asleep=False) for core in _SCOPES):
+        if not mcu.clocked(self.name) or mcu.mode(self._core) is CpuMode.STOP:
             return False
-        if mcu.mode(self._core) is CpuMode.STOP or mcu.dbgmcu.frozen(self.name):
-            return False
-        return mcu.clocked(self.name)
+        return not mcu.dbgmcu.frozen(self.name)
 
     @property
     def _cycles_of_step(self) -> int:

@@ -78,6 +78,9 @@ class Chip:
     def reset_requested(self, core: Core) -> None:
         self.calls.append("reset")
 
+    def exception_changed(self, core: Core) -> None:
+        """Never called: nobody asks for it."""
+
     def halt_changed(self, core: Core) -> None:
         self.halts.append(core.halted)
 

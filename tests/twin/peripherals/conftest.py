@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from manual_timeline import Event, Timeline
 
-from pytest_h7.chip.memory import FLASH_BANKS
+from pytest_h7.chip.memory import FLASH_BANKS, FLASH_WORD_SIZE, Memory
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
 from pytest_h7.twin.peripherals.exti import Exti
@@ -38,7 +39,13 @@ class Bench:
         self.csi_ready = False
         self.boot0 = False
         self.cells = {bank.name: bytearray(b"\xff" * bank.size) for bank in FLASH_BANKS}
+        self.guards = {bank.name: bytearray(bank.size // FLASH_WORD_SIZE) for bank in FLASH_BANKS}
         self.changed_code: list[tuple[int, int]] = []
+        self.executing: dict[str, str] = {}
+        self.stalled: set[str] = set()
+        self.modes = SimpleNamespace(stall=self.stalled.add, resume=self.stalled.discard)
+        self.pwr = SimpleNamespace(voltage_scale=3, boost_changed=lambda: None)
+        self.intruded = False
         mcu = cast("Any", self)
         self.rcc = self
         self.pins = Pins(mcu)
@@ -93,6 +100,24 @@ class Bench:
 
     def memory(self, name: str) -> memoryview:
         return memoryview(self.cells[name])
+
+    def flash_guard(self, bank: Memory) -> memoryview:
+        return memoryview(self.guards[bank.name])
+
+    def guards_changed(self) -> None:
+        """No core looks at them here."""
+
+    def backup_access_changed(self) -> None:
+        """There is no backup SRAM here."""
+
+    def cores_executing_in(self, memory: Memory) -> list[str]:
+        return [core for core, name in self.executing.items() if name == memory.name]
+
+    def clock_hz(self, name: str) -> int:
+        return 64_000_000
+
+    def check_clocks(self) -> None:
+        """Nobody warns here."""
 
     def code_changed(self, address: int, length: int) -> None:
         self.changed_code.append((address, length))

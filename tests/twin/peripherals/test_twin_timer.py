@@ -827,10 +827,10 @@ def test_a_jump_leads_where_single_steps_lead(
     shared: Bench, setup: dict[str, int], later: dict[str, int], first: int, ticks: int, ug: bool
 ) -> None:
     found = []
-    for step in (1, ticks):
+    for step, interrupts in ((1, 0), (ticks, 0), (ticks, 0x1F)):
         shared.desk.write("RCC.APB2RSTR", 1)
         shared.desk.write("RCC.APB2RSTR", 0)
-        shared.write("TIM1", **setup, CCER=0x11, BDTR=MOE)
+        shared.write("TIM1", **setup, CCER=0x11, BDTR=MOE, DIER=interrupts)
         if ug:
             shared.write("TIM1", EGR=UG)
         shared.write("TIM1", CR1=setup["CR1"] | CEN)
@@ -840,7 +840,7 @@ def test_a_jump_leads_where_single_steps_lead(
             shared.ticks(step)
             state(shared, "TIM1")
         found.append(state(shared, "TIM1"))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.fixture(scope="module")

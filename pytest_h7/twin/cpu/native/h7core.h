@@ -56,6 +56,7 @@ struct h7_host {
     void (*event_sent)(void *context, struct h7_core *core);      /* SEV executed */
     void (*reset_requested)(void *context, struct h7_core *core); /* AIRCR.SYSRESETREQ written */
     void (*halt_changed)(void *context, struct h7_core *core);    /* core->debug.halted */
+    void (*exception_changed)(void *context, struct h7_core *core); /* IPSR, if reports_exceptions */
 };
 
 enum h7_model { H7_CORTEX_M7, H7_CORTEX_M4 };
@@ -383,6 +384,8 @@ struct h7_core {
     uint32_t breakpoints;
     struct h7_busy busy;
     bool watching;          /* data watchpoints are active: h7_debug_watched decides per page */
+    bool reports_exceptions; /* tell the host when IPSR changes */
+    uint32_t reported_ipsr;
 };
 
 /* ---- what the embedding program calls ---------------------------------------------------------------- */

@@ -13,9 +13,10 @@
 #include "schedule.h"
 #include "snapshot.h"
 
-enum { READ, WRITE, SLEPT, WOKE, EVENT_SENT, RESET_REQUESTED, HALT_CHANGED, CALLBACKS };
+enum { READ, WRITE, SLEPT, WOKE, EVENT_SENT, RESET_REQUESTED, HALT_CHANGED, EXCEPTION_CHANGED, CALLBACKS };
 static const char *const callback_name[CALLBACKS] = {
-    "core_read", "core_write", "core_slept", "core_woke", "event_sent", "reset_requested", "halt_changed"};
+    "core_read", "core_write", "core_slept", "core_woke", "event_sent", "reset_requested", "halt_changed",
+    "exception_changed"};
 
 /* A register that two functions answer in place of the host: reader(master) and writer(value, master). */
 struct mapped_register {
@@ -137,6 +138,10 @@ static void woke(void *context, struct h7_core *core) { (void)core; notify(conte
 static void event_sent(void *context, struct h7_core *core) { (void)core; notify(context, EVENT_SENT); }
 static void reset_requested(void *context, struct h7_core *core) { (void)core; notify(context, RESET_REQUESTED); }
 static void halt_changed(void *context, struct h7_core *core) { (void)core; notify(context, HALT_CHANGED); }
+static void exception_changed(void *context, struct h7_core *core) {
+    (void)core;
+    notify(context, EXCEPTION_CHANGED);
+}
 
 /* Return None, or raise what a callback raised. */
 static PyObject *none_or_error(Core *self) {
@@ -168,8 +173,8 @@ static int core_init(Core *self, PyObject *arguments, PyObject *keywords) {
     Py_INCREF(bus_fault);
     Py_XDECREF(self->bus_fault);
     self->bus_fault = bus_fault;
-    struct h7_host functions = {self,       bus_read,        bus_write,   slept, woke,
-                                event_sent, reset_requested, halt_changed};
+    struct h7_host functions = {self,       bus_read,        bus_write,    slept,            woke,
+                                event_sent, reset_requested, halt_changed, exception_changed};
     h7_core_free(self->core);
     self->core = h7_core_new((enum h7_model)model, &functions);
     if (!self->core) {
@@ -502,6 +507,20 @@ static int set_jumps(Core *self, PyObject *value, void *unused) {
     return 0;
 }
 
+static PyObject *get_reports(Core *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(self->core->reports_exceptions);
+}
+static int set_reports(Core *self, PyObject *value, void *unused) {
+    (void)unused;
+    int truth = value ? PyObject_IsTrue(value) : 0;
+    if (truth < 0) {
+        return -1;
+    }
+    self->core->reports_exceptions = truth;
+    return 0;
+}
+
 #define METHOD(NAME, HOW) {#NAME, (PyCFunction)(void (*)(void))core_##NAME, HOW, NULL}
 static PyMethodDef methods[] = {
     METHOD(run, METH_O),
@@ -538,6 +557,7 @@ static PyGetSetDef properties[] = {
     {"sleep_depth", (getter)get_depth, NULL, NULL, NULL},
     {"clocked_in_sleep", (getter)get_clocked, (setter)set_clocked, NULL, NULL},
     {"skips_busy_loops", (getter)get_jumps, (setter)set_jumps, NULL, NULL},
+    {"reports_exceptions", (getter)get_reports, (setter)set_reports, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -298,6 +298,10 @@ void h7_mode_changed(struct h7_core *core) {
             h7_flush_translations(core);
         }
     }
+    if (core->reports_exceptions && core->ipsr != core->reported_ipsr) {
+        core->reported_ipsr = core->ipsr;
+        core->host.exception_changed(core->host.context, core);
+    }
 }
 
 enum { REG_XPSR = 16, REG_MSP, REG_PSP, REG_SPECIAL = 20, REG_FPSCR = 33, REG_S0 = 64, REG_S31 = 95 };
