@@ -1,4 +1,4 @@
-"""What the firmware has touched that the virtual board only stores: for the summary, and for ``--h7-twin-strict``."""
+"""What firmware has touched that the virtual board only stores: for the summary, and for ``--h7-twin-strict``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pytest_h7.errors import H7Error
 if TYPE_CHECKING:
     import pytest
 
-SERVICES = ("power", "loopback", "pin")
+SERVICES = ("power", "loopback", "pin", "surroundings")
 
 MARKERS = (
     "h7_images(cm7=None, cm4=None): firmware for this test: paths of ELF, HEX or BIN@ADDRESS files, relative "

@@ -17,9 +17,22 @@ from typing import Any
 import pytest
 
 from pytest_h7.bench.settings import ConnectMode, FlashPolicy, LowPowerDebug, Settings, TwinAp3
+from pytest_h7.chip.boards import DEFAULT, board_description, known_boards
 
 _FREQUENCIES = range(5_000, 24_000_001)
 _PIN = re.compile(r"loopback:P[A-K](\d|1[0-5])")
+
+
+def _as_it_is(text: str, folder: Path) -> str:  # noqa: ARG001
+    return text
+
+
+def _in_folder(text: str, folder: Path) -> str:
+    return str(folder / _text(text))
+
+
+def _file_in_folder(text: str, folder: Path) -> str:
+    return str(folder / text) if (folder / text).is_file() else text
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class _Option:
     convert: Callable[[str], Any]
     metavar: str
     help: str
-    is_path: bool = False
+    locate: Callable[[str, Path], str] = _as_it_is
     is_switch: bool = False
 
     @property
@@ -91,18 +104,25 @@ _OPTIONS = (
         "the factory, or 'twin:NAME' for one that keeps its flash (default: twin)",
     ),
     _Option(
+        "board",
+        board_description,
+        "BOARD",
+        f"what is wired to the chip: {', '.join(known_boards())}, or a TOML file (default: {DEFAULT})",
+        locate=_file_in_folder,
+    ),
+    _Option(
         "cm7_image",
         _text,
         "FILE",
         "firmware of the CM7: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
-        is_path=True,
+        locate=_in_folder,
     ),
     _Option(
         "cm4_image",
         _text,
         "FILE",
         "firmware of the CM4: ELF, HEX, or BIN@ADDRESS (default: the reference firmware)",
-        is_path=True,
+        locate=_in_folder,
     ),
     _Option(
         "console", _text, "PORT", "serial port or pyserial URL of the console (default: that of the ST-LINK)"
@@ -133,7 +153,7 @@ _OPTIONS = (
         _text,
         "FILE",
         "on the virtual board, write pins, core modes, exceptions, domains and semaphores over time to a VCD file",
-        is_path=True,
+        locate=_in_folder,
     ),
     _Option(
         "twin_strict",
@@ -169,8 +189,7 @@ def read_settings(config: pytest.Config) -> Settings:
             continue
         source, text, folder = found
         try:
-            value = option.convert(text)
-            values[option.name] = str(folder / value) if option.is_path else value
+            values[option.name] = option.convert(option.locate(text, folder))
         except ValueError as error:
             raise pytest.UsageError(f"{source}: {error}") from None
     return Settings(**values)

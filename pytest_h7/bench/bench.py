@@ -17,6 +17,7 @@ from pytest_h7.errors import ConsoleUnavailable, H7Error
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.bench.trace import VcdTrace
+    from pytest_h7.bench.virtual import TwinSurroundings
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
 
@@ -39,6 +40,7 @@ class Bench:
         clock: Board time.
         power: The power switch, None where the bench has none: an on-board ST-LINK shares the board's supply.
         stimulus: What moves pins.
+        surroundings: What can be joined to the board's pins, None where nothing can but by hand.
         checkpoints: What brings the board into states that many tests begin with.
     """
 
@@ -46,17 +48,19 @@ class Bench:
         self.settings = settings
         self._console: Console | None = None
         self._silence: str | None = None
-        driver = find_probe(settings.probe)
+        driver = find_probe(settings.probe, settings.board)
         board = board_behind(driver)
         self._virtual_board = board
         self.clock: Clock = HostClock()
         self.power: Power | None = None
+        self.surroundings: TwinSurroundings | None = None
         if board is not None:
-            from pytest_h7.bench.virtual import TwinClock, TwinPower
+            from pytest_h7.bench.virtual import TwinClock, TwinPower, TwinSurroundings
 
             board.set_closed_policy(settings.twin_ap3.value)
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
+            self.surroundings = TwinSurroundings(board)
         self._trace = self._open_trace(board)
         self.connection, self.probe = open_connection(driver, settings)
         self.checkpoints: Checkpoints = (
@@ -113,6 +117,8 @@ class Bench:
         match service:
             case "power":
                 return self.power is not None
+            case "surroundings":
+                return self.surroundings is not None
             case "loopback":
                 return self.stimulus.name.startswith("loopback")
             case "pin":
@@ -137,6 +143,14 @@ class Bench:
         if self._virtual_board is None:
             return Counter()
         return self._virtual_board.mcu.unmodelled_accesses.copy()
+
+    def require_surroundings(self) -> TwinSurroundings:
+        """Return what can join things to the board's pins; raise H7Error if nothing can but a hand."""
+        if self.surroundings is None:
+            raise H7Error(
+                "This bench cannot change what is wired to the board: mark the test h7_requires('surroundings')."
+            )
+        return self.surroundings
 
     @property
     def opened_console(self) -> Console | None:
@@ -176,8 +190,10 @@ class Bench:
         return find_console(self.probe.serial)
 
     def release_pins(self) -> None:
-        """Let go of every pin that a test drives."""
+        """Let go of every pin that a test drives, and take away what it has joined."""
         self.stimulus.release_all()
+        if self.surroundings is not None:
+            self.surroundings.clear()
 
     def close(self, *, resume: bool = True) -> None:
         """Let go of probe and console; without `resume`, halted cores stay halted."""

@@ -14,6 +14,7 @@ from pytest_h7.errors import H7Error, InfrastructureError, ProbeNotFound
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
+    from pytest_h7.chip.boards import BoardDescription
     from pytest_h7.twin.board import VirtualBoard
 
 TARGET = "stm32h755xx"
@@ -99,8 +100,10 @@ def connected_probes() -> list[Any]:
         return list(ConnectHelper.get_all_connected_probes(blocking=False, print_wait_message=False))
 
 
-def find_probe(selection: str) -> Any:
+def find_probe(selection: str, description: BoardDescription | None = None) -> Any:
     """Return the probe that `selection` names: ``twin``, ``twin:NAME``, a serial number or part of one.
+
+    A virtual board is made as `description` says.
 
     Raises:
         ProbeNotFound: no probe matches, or several do.
@@ -108,7 +111,7 @@ def find_probe(selection: str) -> Any:
     """
     name = twin_name(selection)
     if name is not None:
-        return _virtual_probe(name)
+        return _virtual_probe(name, description)
     probes = connected_probes()
     chosen = None
     try:
@@ -148,12 +151,12 @@ def _listing(probes: list[Any]) -> str:
     return ", ".join(f"{probe.unique_id} ({probe.product_name})" for probe in probes)
 
 
-def _virtual_probe(name: str) -> Any:
+def _virtual_probe(name: str, description: BoardDescription | None) -> Any:
     from pytest_h7.twin.board import BoardInUse, BoardNameError
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
     try:
-        return TwinProbe.for_board(name or None)
+        return TwinProbe.for_board(name or None, description)
     except BoardNameError as error:
         raise ProbeNotFound(str(error)) from None
     except BoardInUse as error:

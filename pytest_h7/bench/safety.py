@@ -101,6 +101,21 @@ def check_pin_drive(pin: str, mode: int) -> None:
         raise SafetyError(f"Refused to drive {pin}: the firmware has it as {what}.")
 
 
+def check_wire(pin: str, other: str, modes: Sequence[int]) -> None:
+    """Check that two pins may be joined by a wire.
+
+    Args:
+        pin: One.
+        other: The other.
+        modes: Their bits of GPIOx_MODER.
+
+    Raises:
+        SafetyError: both are outputs.
+    """
+    if all(mode == _MODE_OUTPUT for mode in modes):
+        raise SafetyError(f"Refused to join {pin} and {other}: the firmware has both as outputs.")
+
+
 def short_circuit(pin: str) -> FirmwareError:
     """Return the error for a pin that the firmware has turned against the test that drives it."""
     return FirmwareError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pytest_h7.chip.boards import BoardDescription, board_description
 
 _TWIN = "twin"
 
@@ -53,6 +55,7 @@ class Settings:
     """
 
     probe: str = "twin"
+    board: BoardDescription = field(default_factory=board_description)
     cm7_image: str | None = None
     cm4_image: str | None = None
     console: str | None = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.interruption import uninterrupted
-from pytest_h7.bench.safety import check_pin_drive, short_circuit
+from pytest_h7.bench.safety import check_pin_drive, check_wire, short_circuit
 from pytest_h7.bench.stimulus import Loopback, parse_pin
 from pytest_h7.twin.pins import PinContention
+from pytest_h7.twin.resets import NOMINAL_SUPPLY
+from pytest_h7.twin.serial_peer import SerialPeer
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
@@ -52,6 +54,55 @@ class TwinPower:
         """Switch the supply off for a time in seconds, and on again."""
         with uninterrupted():
             self._board.power_cycle(seconds)
+
+
+class TwinSurroundings:
+    """What can be joined to the pins of the virtual board: wires, serial lines, another supply voltage."""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self._mcu = board.mcu
+        self._wires: set[tuple[str, str]] = set()
+        self._peers: list[SerialPeer] = []
+
+    def connect(self, pin: str, other: str) -> None:
+        """Join two pins by a wire; raise SafetyError if both are outputs."""
+        modes = []
+        for name in (pin, other):
+            port, number = parse_pin(name)
+            modes.append(self._mcu.gpio[port]["MODER"] >> 2 * number & 3)
+        check_wire(pin, other, modes)
+        with uninterrupted():
+            self._mcu.pins.connect(pin, other)
+            self._wires.add((pin, other))
+
+    def disconnect(self, pin: str, other: str) -> None:
+        """Take a wire away."""
+        with uninterrupted():
+            self._wires -= {(pin, other), (other, pin)}
+            self._mcu.pins.disconnect(pin, other)
+
+    def serial_peer(self, tx: str, rx: str, baud_rate: int) -> SerialPeer:
+        """Return the far end of a serial line at two pins, named as the chip sees them."""
+        for pin in (tx, rx):
+            parse_pin(pin)
+        with uninterrupted():
+            peer = SerialPeer(self._mcu, tx, rx, baud_rate)
+            self._peers.append(peer)
+        return peer
+
+    def set_supply(self, volts: float) -> None:
+        """Apply another voltage to VDD."""
+        with uninterrupted():
+            self._mcu.set_supply(round(1000 * volts))
+
+    def clear(self) -> None:
+        """Take away everything that was joined, and restore the supply."""
+        for pin, other in sorted(self._wires):
+            self.disconnect(pin, other)
+        while self._peers:
+            self._peers.pop().detach()
+        if self._mcu.supply_millivolts not in (0, NOMINAL_SUPPLY):
+            self._mcu.set_supply(NOMINAL_SUPPLY)
 
 
 class TwinStimulus:

@@ -15,7 +15,7 @@ from pytest_h7.board.core import REPORTED_REGISTERS, Core, CoreState
 from pytest_h7.board.domains import Domains, DomainState
 from pytest_h7.board.exti import Exti
 from pytest_h7.board.flashing import FlashResult, images_to_program, program
-from pytest_h7.board.gpio import BUTTON_PIN, LED_PINS, Button, Led, Pin
+from pytest_h7.board.gpio import Button, Led, Pin
 from pytest_h7.board.hsem import Hsem
 from pytest_h7.board.option_bytes import OptionBytes
 from pytest_h7.board.registers import Registers
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.bench import Bench
     from pytest_h7.bench.settings import FlashPolicy
     from pytest_h7.board.images import Image, ImagePair
+    from pytest_h7.twin.serial_peer import SerialPeer
 
 ResetKind = Literal["hardware", "system", "power"]
 
@@ -62,7 +63,7 @@ class Pins:
 
 
 class Board:
-    """A NUCLEO-H755ZI-Q, real or virtual.
+    """A board with an STM32H755, real or virtual.
 
     Attributes:
         ap: The access ports AP0 to AP3.
@@ -72,8 +73,8 @@ class Board:
         hsem: The hardware semaphores.
         exti: The EXTI lines.
         gpio: The pins, by name.
-        button: The user button B1.
-        leds: ``LD1``, ``LD2`` and ``LD3``.
+        description: What is wired to the chip.
+        leds: The LEDs by their names on the board, such as ``LD1``.
         registers: All peripheral registers by name.
         option_bytes: The option bytes.
         images: The images that symbols are looked up in, None before a test has asked for any.
@@ -93,9 +94,11 @@ class Board:
         self.registers = Registers(connection, self._clocks)
         self.hsem = Hsem(self.registers)
         self.exti = Exti(self.registers)
-        self.gpio = Pins(lambda name: Pin(name, self.registers, bench.clock, bench.stimulus))
-        self.button = Button(self.gpio[BUTTON_PIN])
-        self.leds = {name: Led(self.gpio[pin]) for name, pin in LED_PINS.items()}
+        self.gpio = Pins(lambda name: Pin(name, self.registers, bench))
+        self.description = bench.settings.board
+        self.leds = {
+            name: Led(self.gpio[led.pin], led.active_high) for name, led in self.description.leds.items()
+        }
         self.option_bytes = OptionBytes(
             connection, bench.clock, self.halt_reachable_cores, self.reset, self.reset_and_hold
         )
@@ -108,6 +111,31 @@ class Board:
 
     def __repr__(self) -> str:
         return f"<Board at {self.bench.probe.serial}>"
+
+    @property
+    def button(self) -> Button:
+        """The user button; raise H7Error if the board has none."""
+        wiring = self.description.button
+        if wiring is None:
+            raise H7Error(f"The {self.description.name} has no user button.")
+        return Button(self.gpio[wiring.pin], wiring.active_high)
+
+    # -- what is around the chip ------------------------------------------------------------------
+
+    def serial_peer(self, tx: str, rx: str, baud_rate: int = 115_200) -> SerialPeer:
+        """Wire a serial port to two pins, named as the chip sees them, until the end of the test.
+
+        Returns:
+            What `read`, `write` and `in_waiting` belong to.
+
+        Raises:
+            H7Error: this bench cannot; ask for ``h7_requires("surroundings")``.
+        """
+        return self.bench.require_surroundings().serial_peer(tx, rx, baud_rate)
+
+    def set_supply(self, volts: float) -> None:
+        """Supply the board with another voltage until the end of the test; raise H7Error if the bench cannot."""
+        self.bench.require_surroundings().set_supply(volts)
 
     # -- time -------------------------------------------------------------------------------------
 

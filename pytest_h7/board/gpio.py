@@ -6,15 +6,14 @@ import enum
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.stimulus import parse_pin
+from pytest_h7.errors import H7Error
 
 if TYPE_CHECKING:
-    from pytest_h7.bench.clock import Clock
-    from pytest_h7.bench.stimulus import Stimulus
+    from pytest_h7.bench.bench import Bench
     from pytest_h7.board.registers import Registers
 
-BUTTON_PIN = "PC13"
-LED_PINS = {"LD1": "PB0", "LD2": "PE1", "LD3": "PB14"}
-"""User button and LEDs of the NUCLEO-H755ZI-Q, active high (ST's board support package)."""
+_BOUNCES = 4
+"""How often a bouncing contact closes before it stays closed."""
 
 
 class PinMode(enum.IntEnum):
@@ -29,12 +28,11 @@ class PinMode(enum.IntEnum):
 class Pin:
     """One pin of the chip."""
 
-    def __init__(self, name: str, registers: Registers, clock: Clock, stimulus: Stimulus) -> None:
+    def __init__(self, name: str, registers: Registers, bench: Bench) -> None:
         self.name = name
         self._port, self._number = parse_pin(name)
         self._registers = registers
-        self._clock = clock
-        self._stimulus = stimulus
+        self._bench = bench
 
     def __repr__(self) -> str:
         return f"<Pin {self.name}>"
@@ -64,39 +62,68 @@ class Pin:
             SafetyError: the firmware has the pin as an output.
             H7Error: the bench's stimulus cannot do this.
         """
-        self._stimulus.drive(self.name, high)
+        self._bench.stimulus.drive(self.name, high)
 
     def release(self) -> None:
         """Stop driving the pin."""
-        self._stimulus.release(self.name)
+        self._bench.stimulus.release(self.name)
 
-    def pulse(self, seconds: float) -> None:
-        """Drive the pin high for a time and release it."""
-        self.drive(True)
+    def wait(self, seconds: float) -> None:
+        """Let board time pass."""
+        self._bench.clock.sleep(seconds)
+
+    def pulse(self, seconds: float, high: bool = True) -> None:
+        """Drive the pin high, or low, for a time and release it."""
+        self.drive(high)
         try:
-            self._clock.sleep(seconds)
+            self._bench.clock.sleep(seconds)
         finally:
             self.release()
 
+    def connect(self, other: str) -> None:
+        """Join the pin to another one by a wire, until `disconnect` or the end of the test.
+
+        Raises:
+            SafetyError: both are outputs.
+            H7Error: this bench has nobody who plugs wires; ask for ``h7_requires("surroundings")``.
+        """
+        if other == self.name:
+            raise H7Error(f"A wire joins {self.name} to another pin, not to itself.")
+        self._bench.require_surroundings().connect(self.name, other)
+
+    def disconnect(self, other: str) -> None:
+        """Take the wire to another pin away."""
+        self._bench.require_surroundings().disconnect(self.name, other)
+
 
 class Button:
-    """The blue user button B1: pressed is high."""
+    """The user button of the board; `pressed_high` says which level its pin has while it is pressed."""
 
-    def __init__(self, pin: Pin) -> None:
+    def __init__(self, pin: Pin, pressed_high: bool = True) -> None:
         self.pin = pin
+        self.pressed_high = pressed_high
 
-    def press(self, seconds: float = 0.05) -> None:
-        """Press the button for a time, in seconds, and let it go."""
-        self.pin.pulse(seconds)
+    def press(self, seconds: float = 0.05, bounce: float = 0.0) -> None:
+        """Press the button for a time and let it go.
+
+        Args:
+            seconds: How long it is held, once the contact is closed for good.
+            bounce: For how many seconds the contact opens and closes before, as worn ones do.
+        """
+        for _ in range(_BOUNCES if bounce else 0):
+            self.pin.pulse(bounce / _BOUNCES / 2, self.pressed_high)
+            self.pin.wait(bounce / _BOUNCES / 2)
+        self.pin.pulse(seconds, self.pressed_high)
 
 
 class Led:
-    """An LED of the board, lit while its pin is high."""
+    """An LED of the board; `lit_high` says which level its pin has while it is lit."""
 
-    def __init__(self, pin: Pin) -> None:
+    def __init__(self, pin: Pin, lit_high: bool = True) -> None:
         self.pin = pin
+        self.lit_high = lit_high
 
     @property
     def is_on(self) -> bool:
         """Whether the LED is lit; one whose pin the firmware has not set up is dark."""
-        return self.pin.mode is PinMode.OUTPUT and self.pin.level
+        return self.pin.mode is PinMode.OUTPUT and self.pin.level is self.lit_high

@@ -33,13 +33,13 @@ ADC_NEGATIVE_INPUTS = {
 
 DAC_PINS = {1: "PA4", 2: "PA5"}
 COMPARATOR_INPUTS = {1: ("PB0", "PB2"), 2: ("PE9", "PE11")}
-"""Pins that INPSEL chooses from (RM0399 29.3.2)."""
+"""Pins that INPSEL chooses from (RM0399 chapter 29)."""
 
 COMPARATOR_NEGATIVE_INPUTS = {1: ("PB1", "PC4"), 2: ("PE10", "PE7")}
 """Pins of the codes 6 and 7 of INMSEL."""
 
 AMPLIFIER_PINS = {1: ("PB0", ("PC5", "PA7"), "PC4"), 2: ("PE9", ("PE8", "PG1"), "PE7")}
-"""VINP, VINM0 and VINM1, VOUT of the operational amplifiers (RM0399 30.3.3)."""
+"""VINP, VINM0 and VINM1, VOUT of the operational amplifiers (RM0399 chapter 30)."""
 
 VREFINT_V = 1.216
 """Typical internal reference voltage (DS12919, embedded reference voltage)."""

@@ -1,4 +1,4 @@
-"""The virtual NUCLEO-H755ZI-Q: the chip with what the board wires to it, and what survives power-off.
+"""A virtual board: the chip with what the board wires to it, and what survives power-off.
 
 A board without a name is as it leaves the factory, one in each process. A named one keeps its flash and
 option bytes in the user's state directory, and belongs to one process at a time.
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
 from pytest_h7.chip.memory import FLASH_BANKS, Memory
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.mcu import Mcu, McuState
@@ -23,11 +24,6 @@ from pytest_h7.twin.signals import SignalRecorder
 from pytest_h7.twin.stlink import VirtualStlink
 from pytest_h7.twin.timeline import PS_PER_S
 
-HSE_HZ = 8_000_000
-"""The ST-LINK's MCO feeds 8 MHz to OSC_IN, in bypass mode (ST's board support package)."""
-
-BUTTON_PIN = "PC13"
-VCP_PINS = ("PD8", "PD9")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
 _STATE_HOME = "H7_TWIN_HOME"
 
@@ -40,13 +36,6 @@ class BoardNameError(ValueError):
 
 class BoardInUse(Exception):
     """Another process has this named board."""
-
-
-class VirtualComPort(SerialPeer):
-    """The ST-LINK's serial port: bytes that USART3 sends, and bytes for it."""
-
-    def __init__(self, mcu: Mcu) -> None:
-        super().__init__(mcu, *VCP_PINS)
 
 
 @dataclass(frozen=True)
@@ -65,18 +54,28 @@ class VirtualBoard:
         mcu: The chip.
         stlink: Its ST-LINK V3E, as the USB device that a debugger opens.
         vcp: The ST-LINK's serial port.
+        description: What is wired to the chip.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, description: BoardDescription | None = None) -> None:
         self.name = name
+        self.description = description = description or board_description()
         self.serial = f"H7TWIN-{name}" if name else "H7TWIN"
-        self.mcu = Mcu(_unique_id(self.serial), HSE_HZ)
-        self.mcu.pins.set_external_pull(BUTTON_PIN, Pull.DOWN)
+        self.mcu = Mcu(
+            _unique_id(self.serial),
+            description.hse_hz,
+            hse_bypass=description.hse_bypass,
+            supply=description.supply,
+        )
+        if description.button is not None:
+            released = Pull.DOWN if description.button.active_high else Pull.UP
+            self.mcu.pins.set_external_pull(description.button.pin, released)
         self._store = _Store(name) if name else None
         if self._store is not None:
             self._store.load(self.mcu)
         self.stlink = VirtualStlink(self.mcu, self.serial)
-        self.vcp = VirtualComPort(self.mcu)
+        wiring = description.vcp
+        self.vcp = SerialPeer(self.mcu, wiring.tx, wiring.rx) if wiring is not None else None
         self._time_before = 0
         self._recorder: SignalRecorder | None = None
         self.mcu.power_on()
@@ -95,7 +94,8 @@ class VirtualBoard:
 
     def take_snapshot(self) -> BoardSnapshot:
         """Return the state of everything but the probe and its end of the debug port, for `restore`."""
-        return BoardSnapshot(self.mcu.save(self.vcp), self.mcu.now)
+        companions = () if self.vcp is None else (self.vcp,)
+        return BoardSnapshot(self.mcu.save(*companions), self.mcu.now)
 
     def restore(self, snapshot: BoardSnapshot, after: float = 0.0) -> None:
         """Put back the state of a snapshot; from here on the board does what it did from there, to the cycle.
@@ -205,19 +205,23 @@ def _unique_id(serial: str) -> bytes:
     return bytes(folded.to_bytes(4, "little")) + b"\x07PYTH755"
 
 
-def virtual_board(name: str | None = None) -> VirtualBoard:
+def virtual_board(name: str | None = None, description: BoardDescription | None = None) -> VirtualBoard:
     """Return the virtual board of that name in this process; it is made when first asked for.
 
     The environment variable ``H7_TWIN_IMAGES`` (two ELF files, separated by a comma) fills the flash of a
-    new board.
+    new board, and ``H7_BOARD`` says which board it is unless `description` does. A board that is there but is
+    another one than `description` is replaced.
 
     Raises:
         BoardNameError: the name cannot be one of a file.
+        BoardFileError: there is no board description of the name in ``H7_BOARD``.
         BoardInUse: another process has the board.
     """
     key = name or ""
+    if description is not None and key in _boards and _boards[key].description != description:
+        _boards.pop(key).close()
     if key not in _boards:
-        board = VirtualBoard(name)
+        board = VirtualBoard(name, description or board_description(os.environ.get("H7_BOARD") or DEFAULT))
         _preload(board)
         _boards[key] = board
     return _boards[key]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_h7.chip.boards import Supply
 from pytest_h7.chip.interrupts import irq_number
 from pytest_h7.chip.memory import (
     BACKUP_SRAM,
@@ -47,7 +48,6 @@ from pytest_h7.twin.timeline import PS_PER_S, Event
 from pytest_h7.twin.triggers import Triggers
 
 if TYPE_CHECKING:
-    from pytest_h7.twin.access_port import AccessPort
     from pytest_h7.twin.debug_port import DebugPort
 
 SEV_PULSE_CYCLES = 512
@@ -87,11 +87,17 @@ class Mcu:
     Args:
         unique_id: The 12 bytes of the unique device id.
         hse_hz: Frequency of the clock at OSC_IN, in Hz.
+        hse_bypass: Whether that is a clock; else it is a crystal, which HSEBYP makes useless.
+        supply: How the board supplies the core.
     """
 
     unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper", "observer"})
 
-    def __init__(self, unique_id: bytes, hse_hz: int) -> None:
+    def __init__(
+        self, unique_id: bytes, hse_hz: int, *, hse_bypass: bool = True, supply: Supply = Supply.SMPS
+    ) -> None:
+        self.hse_bypass = hse_bypass
+        self.supply = supply
         self.supply_millivolts = 0
         """VDD, which is VDDA on the board: what a debug probe measures."""
         self.supplied = False

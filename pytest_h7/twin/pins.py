@@ -262,9 +262,9 @@ class Pins:
         pin.signals = () if function is None else signals(pin.name).get(function, ())
         for signal in pin.signals:
             self._switched.setdefault(signal, []).append(pin)
-        self._active = self._active_sources()
-        self.observation_changed()
-        self.refresh()
+        before, self._active = self._active, self._active_sources()
+        for source in [*self._active, *(source for source in before if source not in self._active)]:
+            source.observation_changed()
 
     # -- signals of peripherals -----------------------------------------------------------------
 

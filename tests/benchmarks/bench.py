@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import comparison
+import day
 import measure
 import waiting
 
@@ -60,6 +61,7 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
     measure.idle_second: {"idle_second_ms": Metric("ms", 20)},
     waiting.busy_wait_second: {"busy_wait_second_ms": Metric("ms", 60)},
     waiting.forever_loop_second: {"forever_loop_second_ms": Metric("ms", 60)},
+    day.day_of_board_time: {"day_of_board_time_s": Metric("s")},
     comparison.with_qemu: {
         "mips_vs_qemu": Metric("times"),
         "idle_vs_qemu": Metric("times"),

@@ -19,6 +19,10 @@ _COMMON = ROOT / "firmware" / "common"
 _REFERENCE = ROOT / "firmware" / "reference"
 _MPS2 = ROOT / "tests" / "oracle" / "target"
 
+_EXAMPLES = ROOT / "tests" / "twin" / "programs"
+_UNITS = ("startup", "memory", "text")
+"""What the examples use of the firmware."""
+
 _SUPPORT = (_COMMON / "memory.c", _COMMON / "test_points.c")
 _BOARD = (_PROGRAMS / "virtual_board.c", _COMMON / "startup.c", _REFERENCE / "clocks.c", *_SUPPORT)
 _CPU = {
@@ -39,6 +43,20 @@ def for_virtual_board(folder: Path, program: str, *flags: str) -> ImagePair:
         common = (f"-DCORE_{core.upper()}", f"-I{folder}", f"-I{_COMMON}", f"-I{_REFERENCE}")
         places = (f"-L{_COMMON}", f"-T{core}.ld")
         _build(core, folder / f"{core}.elf", program, flags, common, [*places, *_BOARD])
+    return load_pair(folder / "cm7.elf", folder / "cm4.elf")
+
+
+def example(folder: Path, name: str) -> ImagePair:
+    """Compile ``tests/twin/programs/NAME`` for both cores into `folder`."""
+    from pytest_h7.board.images import load_pair
+
+    subprocess.run([sys.executable, _COMMON / "generate_header.py", folder / "stm32h755.h"], check=True)
+    support = (_EXAMPLES / "support" / "example.c", *(_COMMON / f"{unit}.c" for unit in _UNITS))
+    for core, cpu in _CPU.items():
+        places = (f"-I{folder}", f"-I{_COMMON}", f"-I{_EXAMPLES / 'support'}", f"-L{_COMMON}", f"-T{core}.ld")
+        command = [COMPILER, *cpu, *_COMPILE, "-O2", f"-DCORE_{core.upper()}", *_LINK, *places]
+        command += [_EXAMPLES / name / f"{core}.c", *support, "-lgcc", "-o", folder / f"{core}.elf"]
+        subprocess.run(command, check=True)
     return load_pair(folder / "cm7.elf", folder / "cm4.elf")
 
 

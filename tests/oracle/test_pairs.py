@@ -39,6 +39,7 @@ void program(void)
     SCS_SYST_RVR = %(period)d - 1;
     SCS_SYST_CVR = 0;
     SCS_SYST_CSR = 7;
+    %(first)s
     for (uint32_t round = 0;; round++) {
         const uint32_t start = ticks, other = SHARED[OTHER];
         uint32_t turns = 0;
@@ -46,24 +47,26 @@ void program(void)
         (void)start, (void)other, (void)turns;
         %(steps)s
         result[0] = round;
-        result[1] += turns;
+        result[1] = 31 * result[1] + turns + SCS_SYST_CVR; /* when every round before has ended */
     }
 }
 """
 
 WAKE_BY_TICK = '__asm volatile("wfi");'
-STEPS = (
+WAITS = (
     "while (ticks - start < {few}) {{ }}",
     "while (SHARED[OTHER] - other < {few}) {{ }}",
+)
+STEPS = (
+    *WAITS,
+    WAKE_BY_TICK,
     "while (SHARED[OTHER] == other && ++turns < {many}) {{ }}",
     "while (SHARED[2 + OTHER] < round && ++turns < {many}) {{ }} SHARED[2 + OWN] = round;",
     "do {{ SHARED[4 + OWN] = ticks & {few}; }} while (ticks - start < {few});",
     "spend({many} & 0xFFF);",
     '__asm volatile("cpsid i"); spend({many} & 0x1FF); __asm volatile("cpsie i");',
-    WAKE_BY_TICK,
     '__asm volatile("wfe");',
     "sev();",
-    "result[2] += SCS_SYST_CVR;",
 )
 MHZ = ((400, 200), (64, 64), (64, 200), (123, 77))
 LEVELS = ("-O0", "-O2")
@@ -76,13 +79,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def make_program(random: Random, quantum: int) -> str:
     """Return C. `quantum` is in cycles: after a core has been woken by a tick, quanta begin with the ticks."""
-    period = random.choice((quantum * random.randint(2, 100), random.randint(300, 100_000)))
-    chosen = random.choices(STEPS, k=random.randint(1, 3))
-    if random.randrange(2):
-        chosen.insert(0, WAKE_BY_TICK)
+    period = random.choice((quantum * random.randint(2, 100), quantum * 100, random.randint(300, 100_000)))
+    chosen = random.choices(random.choice((STEPS, WAITS)), k=random.randint(1, 3))
     steps = (step.format(few=random.randint(1, 3), many=random.randint(10, 50_000)) for step in chosen)
-    in_tick = random.choice(("", "", "sev()"))
-    return PROGRAM % {"in_tick": in_tick, "period": period, "steps": "\n        ".join(steps)}
+    return PROGRAM % {
+        "in_tick": random.choice(("", "", "sev()")),
+        "period": period,
+        "first": random.choice(("", WAKE_BY_TICK)),
+        "steps": "\n        ".join(steps),
+    }
 
 
 def state(mcu: Mcu) -> tuple[object, ...]:

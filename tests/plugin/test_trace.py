@@ -81,9 +81,11 @@ def test_start_of_the_cores(traced: Changes) -> None:
     )
     assert locked[1] == "cm7"
     assert locked[0] < freed[0]
-    assert [
-        value for value in values(traced, "domains.D2") if value in ("run", "stop")
-    ][:3] == ["run", "stop", "run"]
+    assert [value for value in values(traced, "domains.D2") if value in ("run", "stop")][:3] == [
+        "run",
+        "stop",
+        "run",
+    ]
     assert "CStop" in values(traced, "cm4.mode")
     assert "SysTick" in values(traced, "cm4.exception")
     assert "0" in values(traced, "board.NRST")

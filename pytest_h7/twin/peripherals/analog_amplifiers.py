@@ -43,7 +43,7 @@ class Amplifiers(Peripheral):
         self._update()
 
     def _read_control(self, number: int, master: Master) -> int:
-        """Return CSR; while calibrating, CALOUT is high up to the right trimming value (RM0399 30.3.7)."""
+        """Return CSR; while calibrating, CALOUT is high up to the right trimming value."""
         control = self[f"OPAMP{number}_CSR"] & ~_CALOUT
         pair = "P" if self.field(f"OPAMP{number}_CSR", "CALSEL") & 1 == 0 else "N"
         speed = "HSOTR" if self.field(f"OPAMP{number}_CSR", "OPAHSM") else "OTR"

@@ -79,7 +79,7 @@ class Comparators(Peripheral):
         return higher is not bool(self.field(register, "POLARITY"))
 
     def _threshold(self, number: int) -> float:
-        """Return the voltage at the negative input (RM0399 29.7.4, INMSEL)."""
+        """Return the voltage at the negative input, by INMSEL."""
         code = self.field(f"CFGR{number}", "INMSEL")
         if code in _DAC_OUTPUTS:
             return self.mcu.analog.voltage(_DAC_OUTPUTS[code])

@@ -122,7 +122,8 @@ class DmaController(Peripheral):
     @property
     def cycle(self) -> int:
         """Picoseconds of a bus clock, 0 while there is none."""
-        return PS_PER_S // self.mcu.rcc.clock_hz("hclk") if self.mcu.clocked(self.name) else 0
+        bus_hz = self.mcu.rcc.clock_hz("hclk") if self.mcu.clocked(self.name) else 0
+        return PS_PER_S // bus_hz if bus_hz else 0
 
     def requested(self, number: int) -> bool:
         """Return whether the request line of a channel is active."""

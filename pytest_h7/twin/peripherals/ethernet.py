@@ -1,4 +1,4 @@
-"""ETH without a cable: resets, the management interface, settings (RM0399 chapter 60).
+"""ETH without a cable: resets, the management interface, settings (RM0399 chapter 61).
 
 Nothing is received. Transmission is not modelled: descriptors stay as they are, and handing one over is counted.
 """
@@ -84,7 +84,7 @@ class Ethernet(Peripheral):
     # -- software reset -------------------------------------------------------------------------
 
     def _has_clocks(self) -> bool:
-        """Return whether all clock domains run, without which SWR stays set (RM0399 60.11.1).
+        """Return whether all clock domains run, without which SWR stays set.
 
         The bus clocks are enabled, and a PHY is there whose clock reaches pins that are switched to it.
         """
@@ -116,7 +116,7 @@ class Ethernet(Peripheral):
     # -- management interface -------------------------------------------------------------------
 
     def write_MACMDIOAR(self, value: int, master: Master) -> None:
-        """Start a transfer on MDIO, if MB is set and none is under way (RM0399 60.5.3)."""
+        """Start a transfer on MDIO, if MB is set and none is under way."""
         if self["MACMDIOAR"] & _BUSY:
             return
         self["MACMDIOAR"] = value & self.implemented("MACMDIOAR")

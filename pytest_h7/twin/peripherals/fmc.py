@@ -1,4 +1,7 @@
-"""FMC with nothing connected: commands to SDRAM are over at once (RM0399 chapter 22). Its memories do not answer."""
+"""FMC with nothing connected: commands to SDRAM are over at once (RM0399 chapter 23).
+
+The regions of its memories give a bus error.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,18 @@ from pytest_h7.twin.peripherals.peripheral import Peripheral
 
 if TYPE_CHECKING:
     from pytest_h7.twin.bus import Master
+    from pytest_h7.twin.mcu import Mcu
 
 _NORMAL, _SELF_REFRESH, _POWER_DOWN = 0, 1, 2
 _MODES = {0: _NORMAL, 5: _SELF_REFRESH, 6: _POWER_DOWN}
-"""Commands that change the mode of a bank (RM0399 22.9.5, SDCMR.MODE)."""
+"""Commands that change the mode of a bank (RM0399 chapter 23, SDCMR.MODE)."""
 
 
 class Fmc(Peripheral):
     """The memory controller."""
+
+    def __init__(self, mcu: Mcu) -> None:
+        super().__init__(mcu, "FMC")
 
     def plain_storage(self) -> frozenset[str]:
         return frozenset(self.map.registers)

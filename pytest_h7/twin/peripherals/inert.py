@@ -1,7 +1,7 @@
 """Peripherals that are not modelled, as far as a vendor's driver waits for them: ready, done, empty.
 
-Registers are stored, and all accesses are counted, because the function behind them is missing. `ANSWERS` lists the
-bits that hardware would set or clear while a driver polls them; the sources are the chapters of RM0399 named there.
+Registers are stored, and all accesses are counted, because the function behind them is missing. `ANSWERS` lists
+the bits that hardware would set or clear while a driver polls them.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ ANSWERS: dict[str, tuple[Answer, ...]] = {
     "SPDIFRX": (),
     "SWPMI1": (Answer("ISR", ready=1 << 11, condition=("CR", 1 << 11)),),
 }
-"""CRS 9.8, CRYP 35.7 (FFLUSH), DFSDM 31.7 (RSWSTART, JSWSTART), DLYB 24.4 (LNGF follows SEN), HASH 36.7 (INIT, DCAL),
-JPEG 33.5 (IFF, OFF), LTDC 32.7 (IMR, VBR), SAI 54.6 (FFLUSH), SWPMI 56.6 (RDYF follows SWPTEN)."""
+"""Sources, chapters of RM0399: CRS 10 (SWSYNC), CRYP 37 (FFLUSH), DFSDM 31 (RSWSTART, JSWSTART), DLYB 25 (LNGF
+follows SEN), HASH 38 (INIT, DCAL), JPEG 35 (IFF, OFF), LTDC 33 (IMR, VBR), SAI 54 (FFLUSH), SWPMI 56 (RDYF follows
+SWPTEN)."""
 
 STORAGE = ("ART", "GPV", "RAMECC1", "RAMECC2", "RAMECC3")
 """Peripherals that do nothing firmware could notice here: caches, priorities, memories without errors."""

@@ -139,6 +139,7 @@ class LowPowerCounter:
         if not unchanging or self._single or ticks < 2 * period or self.value > self._reload:
             return 0
         self._visit(range(self._reload + 1))
+        self._finished = True
         return ticks // period * period
 
     def _turn(self) -> None:

@@ -97,7 +97,6 @@ class LowPowerTimer(Peripheral):
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
         self._advance()
         super().write(offset, size, value, master)
-        self._take_clock()
         self._settle()
 
     def clock_changed(self) -> None:
@@ -349,6 +348,7 @@ class LowPowerTimer(Peripheral):
         """Enable, start, reset; all but ENABLE has no effect unless the timer is enabled already."""
         was_enabled = self["CR"] & _ENABLE
         self["CR"] = value & (_ENABLE | (_RSTARE if was_enabled else 0))
+        self._take_clock()
         if not value & _ENABLE:
             self._pending.clear()
             self._counter.stop()

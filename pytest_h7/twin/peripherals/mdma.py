@@ -112,10 +112,11 @@ class Mdma(Peripheral):
     def _go_on(self, number: int) -> None:
         """Let the next buffer end in time."""
         channel = self._channels[number]
-        if channel.event is None and self.mcu.clocked(self.name):
-            clocks = self._buffer_length(number) // self._size(number, "SSIZE")
-            clocks += self._buffer_length(number) // self._size(number, "DSIZE")
-            duration = max(1, clocks) * PS_PER_S // self.mcu.rcc.clock_hz("hclk")
+        bus_hz = self.mcu.rcc.clock_hz("hclk") if self.mcu.clocked(self.name) else 0
+        if channel.event is None and bus_hz:
+            length = self._buffer_length(number)
+            items = length // self._size(number, "SSIZE") + length // self._size(number, "DSIZE")
+            duration = max(1, items) * PS_PER_S // bus_hz
             channel.event = self.mcu.schedule(duration, partial(self._finish_buffer, number))
 
     def _stop(self, channel: _Channel) -> None:
@@ -230,8 +231,7 @@ class Mdma(Peripheral):
         except BusFault:
             self._fail(number, _TELD | link & 0x7F)
             return _TE
-        self._channels[number].block_size = self._setting(number, "BNDTR", "BNDT")
-        return 0
+        return 0 if self._accept(number) else _TE
 
     def _fail(self, number: int, status: int) -> None:
         self[f"C{number}ESR"] = status
@@ -249,7 +249,7 @@ class Mdma(Peripheral):
         kept = _EN | _INTERRUPTS
         self[name] = value & kept | before & ~kept if before & _EN else value & ~_SWRQ
         if value & _EN and not before & _EN:
-            self._enable(number)
+            self._accept(number)
         elif before & ~value & _EN:
             self._stop(channel)
             self._raise(number, _CTC)
@@ -257,16 +257,17 @@ class Mdma(Peripheral):
             self._request(number)
         self._update_interrupt()
 
-    def _enable(self, number: int) -> None:
-        """Check the settings: sizes have to divide the block and the addresses (RM0399 14.5.4)."""
-        channel = self._channels[number]
-        channel.block_size = self._setting(number, "BNDTR", "BNDT")
-        sizes = self._size(number, "SSIZE"), self._size(number, "DSIZE")
-        aligned = not (self[f"C{number}SAR"] & sizes[0] - 1 or self[f"C{number}DAR"] & sizes[1] - 1)
-        if not channel.block_size or channel.block_size % sizes[0]:
+    def _accept(self, number: int) -> bool:
+        """Take over settings; sizes have to divide block, buffer and addresses (RM0399 14.5.4)."""
+        block = self._channels[number].block_size = self._setting(number, "BNDTR", "BNDT")
+        buffer = self._setting(number, "TCR", "TLEN") + 1
+        source, destination = self._size(number, "SSIZE"), self._size(number, "DSIZE")
+        largest = max(source, destination) if self._setting(number, "TCR", "PKE") else source
+        if not block or block % largest or buffer % largest:
             self._fail(number, _BSE)
-        elif not aligned:
+        elif self[f"C{number}SAR"] % source or self[f"C{number}DAR"] % destination:
             self._fail(number, _ASE)
+        return bool(self[f"C{number}CR"] & _EN)
 
     def _write_setting(self, number: int, name: str, value: int, master: Master) -> None:
         """Write any other register of a channel; ignored while it is enabled."""

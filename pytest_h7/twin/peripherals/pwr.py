@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.chip.boards import Supply
 from pytest_h7.twin.core_modes import OTHER
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.pins import Pull
@@ -56,6 +57,14 @@ _LOW_POWER_REGULATOR = 8 * PS_PER_US
 """What SVOS and LPDS add to the wake-up from Stop (RM0399 table 41); the times are assumptions."""
 
 
+_NO_SUPPLY = {
+    Supply.SMPS: (0b001, 0b010),
+    Supply.LDO: (0b001, 0b100),
+    Supply.EXTERNAL: (0b100,),
+}
+"""BYPASS, LDOEN and SMPSEN of configurations that leave the core without voltage, by the wiring of the board."""
+
+
 def _is_legal_supply(value: int) -> bool:
     """Return whether CR3 names a configuration of RM0399 table 33."""
     bypass, ldo, smps, external = (value >> bit & 1 for bit in range(4))
@@ -73,7 +82,7 @@ def _is_legal_supply(value: int) -> bool:
 
 
 class Pwr(Peripheral):
-    """The power controller of a board wired for direct SMPS supply.
+    """The power controller, on a board wired for one kind of supply.
 
     VBAT, temperature and USB supply are always in range; PVD and AVD compare VDD, which is VDDA on this board,
     without the hysteresis of the chip.
@@ -124,7 +133,7 @@ class Pwr(Peripheral):
     @property
     def vcore_lost(self) -> bool:
         """Whether the chosen supply does not exist on this board, so that the core voltage collapsed."""
-        return self._supply_written and self["CR3"] & 0x7 in (0b001, 0b010)
+        return self._supply_written and self["CR3"] & 0x7 in _NO_SUPPLY[self.mcu.supply]
 
     def read_CR3(self, master: Master) -> int:
         """External SMPS and USB supplies are ready as soon as they are asked for."""

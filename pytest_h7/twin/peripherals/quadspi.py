@@ -1,4 +1,4 @@
-"""QUADSPI with no memory connected: transfers take their time and read the levels of the pins (RM0399 chapter 23).
+"""QUADSPI with no memory connected: transfers take their time and read the levels of the pins (RM0399 chapter 24).
 
 Memory-mapped mode is not modelled: the region at 0x9000_0000 gives a bus error.
 """
@@ -68,7 +68,7 @@ class Quadspi(Peripheral):
         self._update()
 
     def write_CCR(self, value: int, master: Master) -> None:
-        """Set up a transfer; it starts here where neither an address nor data to write are to come (23.3.6)."""
+        """Set up a transfer, which starts here if neither an address nor data to write are to come."""
         if self._running and self._mode != _MEMORY_MAPPED:
             return
         self["CCR"] = value & self.implemented("CCR")

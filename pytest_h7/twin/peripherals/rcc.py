@@ -220,6 +220,8 @@ class Rcc(Peripheral):
         _, ready, delay = _START_UP[name]
         if name == "HSE" and not self.field("CR", "HSEBYP"):
             delay = _HSE_CRYSTAL_START_UP
+        elif name == "HSE" and not self.mcu.hse_bypass:
+            return  # the oscillator is off, and nothing else drives OSC_IN
         if name.startswith("PLL") and not self._pll_source_ready():
             return
 

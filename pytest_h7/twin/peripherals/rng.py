@@ -69,10 +69,10 @@ class Rng(Peripheral):
 
     def _go_on(self, cycles: tuple[int, int]) -> None:
         """Let numbers be ready in time, if there is room for them."""
-        clock = self._clock_hz()
-        if self._event is None and not self._numbers and clock:
+        clock, bus_clock = self._clock_hz(), self.mcu.rcc.clock_hz("hclk")
+        if self._event is None and not self._numbers and clock and bus_clock:
             own, bus = cycles
-            delay = own * PS_PER_S // clock + bus * PS_PER_S // self.mcu.rcc.clock_hz("hclk")
+            delay = own * PS_PER_S // clock + bus * PS_PER_S // bus_clock
             self._event = self.mcu.schedule(delay, self._finish)
 
     def _finish(self) -> None:

@@ -19,6 +19,7 @@ from pytest_h7.twin.peripherals.rtc_calendar import (
     encode_time,
     year_of,
 )
+from pytest_h7.twin.peripherals.rtc_shadows import SYNCHRONISATION, ShadowRegisters
 
 if TYPE_CHECKING:
     from pytest_h7.twin.bus import Master
@@ -60,8 +61,6 @@ _ALARMS = {"A": _Unit(0, 8, _ALRAF), "B": _Unit(1, 9, _ALRBF)}
 _LINES = {17: ((_ALRAF, 1 << 12), (_ALRBF, 1 << 13)), 18: ((_TSF, 1 << 15),), 19: ((_WUTF, 1 << 14),)}
 """EXTI line -> flags of ISR with their enable bits in CR (RM0399 49.5 and table 152)."""
 
-_SYNCHRONISATION = 2
-"""Cycles of RTCCLK that a change needs on its way from the bus (RM0399 49.3.8)."""
 _START = 4
 """Cycles of RTCCLK from the end of initialization mode to the start of the calendar (RM0399 49.3.8)."""
 _RECALIBRATION = 3
@@ -70,7 +69,8 @@ _TIME_STAMP_DELAY = 2
 """Cycles of ck_apre from an edge of the pin to TSF (RM0399 49.3.14)."""
 _TIME_STAMP_PIN = "PC13"
 
-_RESET_SHADOWS = {"TR": 0, "DR": 0x2101, "SSR": 0}
+_CLEARED = {"TR": 0, "DR": 0x2101, "SSR": 0}
+"""What the shadow registers hold after a system reset."""
 
 
 class Rtc(Peripheral):
@@ -86,7 +86,7 @@ class Rtc(Peripheral):
         self._clock = CycleCounter()
         self._event: Event | None = None
         self._next: list[str] = []
-        self._stopped_at: int | None = None
+        self._shadows = ShadowRegisters()
         self._lines = dict.fromkeys(_LINES, False)
         self._keyless = {self._offsets[name] for name in _KEYLESS}
         for name, unit in _ALARMS.items():
@@ -115,7 +115,7 @@ class Rtc(Peripheral):
         self._hour_change_due: int | None = None
         self._calibration_due: int | None = None
         self._time_stamp_due: int | None = None
-        self._reset_shadows()
+        self._shadows.clear(tick)
         self._changed()
 
     def erase_backup_registers(self) -> None:
@@ -126,13 +126,8 @@ class Rtc(Peripheral):
     def reset(self) -> None:
         """Reset by a system reset: the shadow registers, INIT and RSF; the clock goes on (RM0399 49.3.10)."""
         self._leave_initialisation()
-        self._reset_shadows()
+        self._shadows.clear(self._tick)
         self._changed()
-
-    def _reset_shadows(self) -> None:
-        self._shadow_lock: dict[str, int] = {}
-        self._synchronised_from = self._shadows_reset_until = self._tick + _SYNCHRONISATION
-        self._stale: tuple[int, int] | None = None
 
     # -- clock ------------------------------------------------------------------------------------
 
@@ -148,12 +143,7 @@ class Rtc(Peripheral):
             hz = 0
         if self._clock.set_clock(hz, divider, self.mcu.now):
             self._plan()
-        stopped = self.mcu.domain_state("D3") != "run"
-        if stopped and self._stopped_at is None:
-            self._stopped_at = self._tick
-        elif not stopped and self._stopped_at is not None:
-            self._stale = self._tick, self._stopped_at
-            self._stopped_at = None
+        self._shadows.set_stopped(self.mcu.domain_state("D3") != "run", self._tick)
 
     # -- what happens next ------------------------------------------------------------------------
 
@@ -265,35 +255,22 @@ class Rtc(Peripheral):
             "SSR": self._counter.last_step - moment.step,
         } | self._written
 
-    def _shown(self) -> dict[str, int]:
-        """Return TR, DR and SSR as they can be read now, apart from the lock."""
+    def _read_calendar(self, name: str) -> int:
         tick = self._tick
-        if not self["CR"] & _BYPSHAD:
-            if tick < self._shadows_reset_until:
-                return _RESET_SHADOWS
-            if self._stale is not None and tick == self._stale[0]:
-                tick = self._stale[1]
-        return self._registers(self._moment(tick))
-
-    def _read_calendar(self, name: str, *locks: str) -> int:
-        """Read a register; the higher ones then wait for a read of DR (RM0399 49.3.9)."""
-        shown = self._shown()
         if self["CR"] & _BYPSHAD:
-            return shown[name]
-        for other in locks:
-            self._shadow_lock.setdefault(other, shown[other])
-        return self._shadow_lock.get(name, shown[name])
+            return self._registers(self._moment(tick))[name]
+        shown = self._shadows.shown_at(tick)
+        calendar = _CLEARED if shown is None else self._registers(self._moment(shown))
+        return self._shadows.read(name, calendar)
 
     def read_SSR(self, master: Master) -> int:
-        return self._read_calendar("SSR", "TR", "DR")
+        return self._read_calendar("SSR")
 
     def read_TR(self, master: Master) -> int:
-        return self._read_calendar("TR", "DR")
+        return self._read_calendar("TR")
 
     def read_DR(self, master: Master) -> int:
-        value = self._read_calendar("DR")
-        self._shadow_lock.clear()
-        return value
+        return self._read_calendar("DR")
 
     def _write_initial(self, register: str, value: int) -> None:
         if self._initialising:
@@ -325,8 +302,8 @@ class Rtc(Peripheral):
             self._counter.start(tick + _START, moment, self["PRER"])
             self._counter.calibrate(tick + _START, self["CALR"])
             self._calibration_due = self._hour_change_due = None
-            self._synchronised_from = tick + _START + _SYNCHRONISATION
-            self._shadow_lock.clear()
+            self._shadows.desynchronise(tick + _START)
+            self._shadows.unlock()
         self._init_from = None
         self._written = {}
 
@@ -342,7 +319,7 @@ class Rtc(Peripheral):
     def _synchronised(self) -> bool:
         """RSF: the shadow registers are up to date."""
         waits = self["CR"] & _BYPSHAD or self._initialising or self._tick < self._shift_until
-        return not waits and self._tick >= self._synchronised_from
+        return not waits and self._shadows.synchronised(self._tick)
 
     def read_ISR(self, master: Master) -> int:
         value = self["ISR"] & _FLAGS
@@ -362,11 +339,11 @@ class Rtc(Peripheral):
             self["TSTR"] = self["TSDR"] = self["TSSSR"] = 0
         if self._unlocked:
             if not value & _RSF and self._synchronised:
-                self._synchronised_from = self._tick + _SYNCHRONISATION
+                self._shadows.desynchronise(self._tick)
             if not value & _INIT:
                 self._leave_initialisation()
             elif self._init_from is None:
-                self._init_from = self._tick + _SYNCHRONISATION
+                self._init_from = self._tick + SYNCHRONISATION
         self._changed()
 
     def write_CR(self, value: int, master: Master) -> None:
@@ -377,11 +354,11 @@ class Rtc(Peripheral):
         self["CR"] = new
         for unit in self._writable_from:
             if old & ~new & 1 << unit.enable:
-                self._writable_from[unit] = tick + _SYNCHRONISATION
+                self._writable_from[unit] = tick + SYNCHRONISATION
         if new & ~old & _WUTE:
             self._wake_up_origin = tick if new & _WUCKSEL < 4 else self._moment(tick).edge
         if old & ~new & _BYPSHAD:
-            self._synchronised_from = tick + _SYNCHRONISATION
+            self._shadows.desynchronise(tick)
         if value & (_ADD1H | _SUB1H) and self._init_from is None:
             self._change_hour(tick, value)
         if new & _STORED and master.is_core:
@@ -409,7 +386,7 @@ class Rtc(Peripheral):
         if tick >= self._shift_until and self._init_from is None:
             self._counter.shift(tick, add_second=bool(value >> 31), steps=value & 0x7FFF)
             self._shift_until = tick + self._counter.step_length
-            self._synchronised_from = self._shift_until + _SYNCHRONISATION
+            self._shadows.desynchronise(self._shift_until)
             self._changed()
 
     def write_CALR(self, value: int, master: Master) -> None:

@@ -93,6 +93,7 @@ class Timer(TimerCore):
         """Start, stop, and choose how to count; DIR is the counter's own in centre-aligned and encoder mode."""
         value &= self.implemented("CR1")
         self["CR1"] = value & ~_DIR
+        self.take_clock()
         self.counter.centre = bool(value & _CMS) and not self.inputs.is_encoder
         if not self.counter.centre and not self.inputs.is_encoder:
             self.counter.down = bool(value & _DIR)
@@ -147,7 +148,7 @@ class Timer(TimerCore):
                     value = value & ~selection | self[register] & selection
         self[register] = value & implemented
         for channel in channels:
-            channel.force()
+            channel.configure()
             if not channel.preload:
                 channel.compare = self.compare_value(channel)
             cleared = value >> channel.mode_shift & _OCXCE
@@ -159,8 +160,7 @@ class Timer(TimerCore):
     def write_CCER(self, value: int, master: Master) -> None:
         self["CCER"] = self._lock.keep("CCER", value) & self.implemented("CCER")
         for channel in self.channels:
-            if not channel.enable & 1:
-                channel.captures = 0
+            channel.configure()
         self.inputs.configure()
         self.outputs.observe()
 

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from pytest_h7.twin.peripherals.timer_base import TimeBase
 
 _ACTIVE_ON_MATCH, _INACTIVE_ON_MATCH, _TOGGLE, _FORCE_INACTIVE, _FORCE_ACTIVE = range(1, 6)
-PWM1, PWM2 = 6, 7
+_PWM1, _PWM2 = 6, 7
 RETRIGGERABLE = (8, 9)
-COMBINED1, COMBINED2, ASYMMETRIC1, ASYMMETRIC2 = range(12, 16)
-_PWM = (PWM1, PWM2, COMBINED1, COMBINED2, ASYMMETRIC1, ASYMMETRIC2)
-_INVERTED = (PWM2, COMBINED2, ASYMMETRIC2)
+_COMBINED1, _COMBINED2, _ASYMMETRIC1, _ASYMMETRIC2 = range(12, 16)
+_PWM = (_PWM1, _PWM2, _COMBINED1, _COMBINED2, _ASYMMETRIC1, _ASYMMETRIC2)
+_INVERTED = (_PWM2, _COMBINED2, _ASYMMETRIC2)
 
 _INPUT = {1: 0, 2: 1}
 """CCxS -> which input of the pair of channels the channel captures from: its own, or its neighbour's."""
@@ -28,75 +28,61 @@ class Channel:
         timer: The timer it belongs to.
         base: Its time base.
         number: 1 to 6.
+
+    Attributes:
+        neighbour: The other channel of the pair, None if there is none.
+        compare: The active value of CCRx.
+        captures: Edges that the input prescaler has counted.
+        selection: CCxS: 0 for an output.
+        input: The number of the timer's input that the channel captures from, None for none of them.
+        preload: OCxPE: whether CCRx takes effect at an update.
+        capture_prescaler: Edges for each capture.
+        mode: OCxM, all four bits.
+        enable: CCxE, CCxP, CCxNE and CCxNP as bits 0 to 3.
+        inverted: Whether an input is inverted before it is used: CCxP alone.
     """
 
-    unsaved = frozenset({"number", "mode_register", "mode_shift", "_enable_shift"})
+    unsaved = frozenset({"number", "flag", "mode_register", "mode_shift"})
 
     def __init__(self, timer: Peripheral, base: TimeBase, number: int) -> None:
         self.number = number
+        self.flag = 1 << (number if number <= 4 else number + 11)
+        """The bit of CCxIF in SR."""
         self.mode_register = f"CCMR{(number + 1) // 2}_Output"
         self.mode_shift = 8 * ((number - 1) % 2)
         """Where in the mode register the channel's byte begins."""
+        self.neighbour: Channel | None = None
         self._timer = timer
         self._base = base
-        self._enable_shift = 4 * (number - 1)
         self.reset()
 
     def reset(self) -> None:
         """Put everything as it is after a reset."""
         self.compare = 0
-        """The active value of CCRx."""
         self.captures = 0
-        """Edges that the input prescaler has counted."""
         self._latched = False
         """OCxREF where it does not follow from the count alone."""
+        self.configure()
 
-    # -- registers ------------------------------------------------------------------------------
-
-    @property
-    def flag(self) -> int:
-        """The bit of CCxIF in SR."""
-        return 1 << (self.number if self.number <= 4 else self.number + 11)
-
-    @property
-    def _mode_bits(self) -> int:
-        return self._timer[self.mode_register] >> self.mode_shift
-
-    @property
-    def selection(self) -> int:
-        """CCxS: 0 for an output."""
-        return self._mode_bits & 3
-
-    @property
-    def input(self) -> int | None:
-        """The number of the timer's input that the channel captures from, None for none of them."""
+    def configure(self) -> None:
+        """Take over what CCMRx and CCER say."""
+        bits = self._timer[self.mode_register] >> self.mode_shift
+        self.selection = bits & 3
         neighbour = _INPUT.get(self.selection)
-        return None if neighbour is None else (self.number - 1 ^ neighbour) + 1
+        self.input = None if neighbour is None else (self.number - 1 ^ neighbour) + 1
+        self.preload = not self.selection and bool(bits & 8)
+        self.capture_prescaler = 1 << (bits >> 2 & 3)
+        self.mode = bits >> 4 & 7 | bits >> 13 & 8
+        self.enable = self._timer["CCER"] >> 4 * (self.number - 1) & 0xF
+        self.inverted = self.enable & 0b1010 == 0b0010
+        if not self.enable & 1:
+            self.captures = 0
+        if self.mode in (_FORCE_ACTIVE, _FORCE_INACTIVE):
+            self._latched = self.mode == _FORCE_ACTIVE
 
-    @property
-    def preload(self) -> bool:
-        """OCxPE: whether CCRx takes effect at an update."""
-        return not self.selection and bool(self._mode_bits & 8)
-
-    @property
-    def capture_prescaler(self) -> int:
-        """Edges for each capture."""
-        return 1 << (self._mode_bits >> 2 & 3)
-
-    @property
-    def mode(self) -> int:
-        """OCxM, all four bits."""
-        return self._mode_bits >> 4 & 7 | self._mode_bits >> 13 & 8
-
-    @property
-    def enable(self) -> int:
-        """CCxE, CCxP, CCxNE and CCxNP as bits 0 to 3."""
-        return self._timer["CCER"] >> self._enable_shift & 0xF
-
-    @property
-    def inverted(self) -> bool:
-        """Whether an input is inverted before it is used: CCxP alone."""
-        return self.enable & 0b1010 == 0b0010
+    def keep(self) -> None:
+        """Latch the output reference before the mode changes: the frozen mode keeps it."""
+        self._latched = self.raw_reference
 
     def edge_selected(self, rising: bool) -> bool:
         """Return whether an edge of the input is an active one."""
@@ -108,46 +94,34 @@ class Channel:
 
     def match(self, times: int = 1) -> None:
         """The counter has come to the compare value."""
-        mode = self.mode
-        if mode in (_ACTIVE_ON_MATCH, _INACTIVE_ON_MATCH):
-            self._latched = mode == _ACTIVE_ON_MATCH
-        elif mode == _TOGGLE:
+        if self.mode in (_ACTIVE_ON_MATCH, _INACTIVE_ON_MATCH):
+            self._latched = self.mode == _ACTIVE_ON_MATCH
+        elif self.mode == _TOGGLE:
             self._latched ^= bool(times & 1)
-
-    def keep(self) -> None:
-        """Latch the output reference before the mode changes: the frozen mode keeps it."""
-        self._latched = self.raw_reference
-
-    def force(self) -> None:
-        """Take over a mode that forces the output reference."""
-        if self.mode in (_FORCE_ACTIVE, _FORCE_INACTIVE):
-            self._latched = self.mode == _FORCE_ACTIVE
 
     @property
     def raw_reference(self) -> bool:
         """OCxREF, without what other channels do to it."""
-        mode = self.mode
-        if mode not in _PWM:
+        if self.mode not in _PWM:
             return self._latched
         count = self._base.count
         active = count <= self.compare if self._base.down else count < self.compare
-        return active is not (mode in _INVERTED)
+        return active is not (self.mode in _INVERTED)
 
-    def reference(self, neighbour: Channel | None) -> bool:
-        """Return OCxREFC: OCxREF combined with that of the neighbour in the pair, where the mode says so."""
+    @property
+    def reference(self) -> bool:
+        """OCxREFC: OCxREF combined with that of the neighbour, where the mode says so."""
         own = self.raw_reference
-        if neighbour is None:
+        if self.neighbour is None or not self.depends_on_others:
             return own
-        match self.mode:
-            case 12:
-                return own or neighbour.raw_reference
-            case 13:
-                return own and neighbour.raw_reference
-            case 14 | 15:
-                return neighbour.raw_reference if self._base.down else own
-        return own
+        other = self.neighbour.raw_reference
+        if self.mode == _COMBINED1:
+            return own or other
+        if self.mode == _COMBINED2:
+            return own and other
+        return other if self._base.down else own
 
     @property
     def depends_on_others(self) -> bool:
         """Whether the mode combines the channel with its neighbour."""
-        return self.mode >= COMBINED1
+        return self.mode >= _COMBINED1

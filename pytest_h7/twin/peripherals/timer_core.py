@@ -51,6 +51,9 @@ class TimerCore(Peripheral):
         self.counter = TimeBase(self.features.largest)
         numbers = [*range(1, self.features.channels + 1), *((5, 6) if self.features.internal else ())]
         self.channels = [Channel(self, self.counter, number) for number in numbers]
+        for channel in self.channels:
+            index = channel.number - 1 ^ 1
+            channel.neighbour = self.channels[index] if index < len(self.channels) else None
         self.frozen = False
         """Whether the debugger holds the counter, and with it the outputs, because a core is halted."""
         self._clock = TickCounter()
@@ -73,7 +76,6 @@ class TimerCore(Peripheral):
         self.advance()
         self["CNT"] = self.counter.count
         super().write(offset, size, value, master)
-        self.take_clock()
         self.settle()
 
     def clock_changed(self) -> None:
@@ -326,22 +328,15 @@ class TimerCore(Peripheral):
         """Return after how many clock periods something happens that somebody notices."""
         if not self._counting or not self._clock.hz or self.counter.blocked:
             return None
-        channels = {channel.number: channel for channel in self.outputs.watched}
-        if self.outputs.hears_compare():
-            channels[1] = self.channels[0]
-        channels.update((channel.number, channel) for channel in self.channels if self._asks(channel))
+        asked = (self["DIER"] & ~self["SR"] | self["DIER"] >> 8) & _CHANNEL_FLAGS
+        channels = self.outputs.watched
+        if asked:
+            channels += tuple(one for one in self.channels if one.flag & asked and not one.selection)
         if not channels:
             return self.counter.ticks_to_update() if self._notices_update else None
         ticks = [self.counter.ticks_to_turn()]
-        ticks += [away for channel in channels.values() if (away := self.counter.ticks_to(channel.compare))]
+        ticks += [away for channel in channels if (away := self.counter.ticks_to(channel.compare))]
         return min(ticks)
-
-    def _asks(self, channel: Channel) -> bool:
-        """Return whether a match of a channel makes an interrupt or a DMA request."""
-        if channel.selection or channel.number > 4:
-            return False
-        interrupt = self["DIER"] & channel.flag and not self["SR"] & channel.flag
-        return bool(interrupt or self["DIER"] & channel.flag << 8)
 
     @property
     def _notices_update(self) -> bool:
@@ -380,8 +375,7 @@ class TimerCore(Peripheral):
 
     def reference(self, channel: Channel) -> bool:
         """Return OCxREFC of a channel."""
-        index = channel.number - 1 ^ 1
-        level = channel.reference(self.channels[index] if index < len(self.channels) else None)
+        level = channel.reference
         if channel.number <= 3 and self.groups >> channel.number - 1 & 1:
             return level and self.channels[4].raw_reference
         return level

@@ -43,6 +43,8 @@ class TimerInputs:
         self._breaks = [
             entry for entry in _BREAKS if entry[3] in timer.map.registers and timer.features.breaks
         ]
+        self.mode = 0
+        """SMS: the slave mode, 0 for none."""
         self._levels: dict[str, bool | None] = {}
         self._trigger: str | None = None
         self._external_edges = 0
@@ -54,9 +56,8 @@ class TimerInputs:
 
     # -- registers ------------------------------------------------------------------------------
 
-    @property
-    def mode(self) -> int:
-        """SMS: the slave mode, 0 for none."""
+    def _slave_mode(self) -> int:
+        """SMS, 0 for none."""
         if not self._slave:
             return 0
         return self._timer.field("SMCR", "SMS") | self._timer.field("SMCR", "SMS_3") << 3
@@ -76,6 +77,8 @@ class TimerInputs:
     @property
     def counts_by_itself(self) -> bool:
         """Whether the counter counts the timer's own clock, and does so now."""
+        if not self.mode:
+            return not self._external_clock
         if self._external_clock or self.mode in _ENCODERS or self.mode == _EXTERNAL_CLOCK:
             return False
         return self.gate_open
@@ -93,8 +96,9 @@ class TimerInputs:
     # -- what it listens to -----------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Listen to the pins and the trigger that the registers ask for."""
+        """Take over what the registers say: listen to the pins and the trigger that they ask for."""
         timer = self._timer
+        self.mode = self._slave_mode()
         wanted = {f"{timer.name}_{pin}" for pin in self._wanted_pins()}
         for signal in sorted(self._levels.keys() - wanted):
             timer.mcu.pins.listen(signal, None)

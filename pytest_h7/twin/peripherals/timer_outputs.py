@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _E, _P, _NE, _NP = 1, 2, 4, 8
 _OSSI, _OSSR, _MOE = 1 << 10, 1 << 11, 1 << 15
+_NONE = -1
 _RESET, _ENABLE, _UPDATE, _COMPARE_PULSE, _FIRST_REFERENCE = range(5)
 
 
@@ -34,7 +35,7 @@ class TimerOutputs:
         timer: The timer.
     """
 
-    unsaved = frozenset({"_pins", "_triggers", "_masters"})
+    unsaved = frozenset({"_pins", "_channel_of", "_masters"})
 
     def __init__(self, timer: TimerCore) -> None:
         self._timer = timer
@@ -44,19 +45,21 @@ class TimerOutputs:
             channel.number: f"{timer.name}_CH{channel.number}"
             for channel in timer.channels[: features.channels]
         }
-        self._triggers = {channel.number: f"{timer.name}_OC{channel.number}" for channel in timer.channels}
+        self._channel_of = {f"{timer.name}_OC{channel.number}": channel.number for channel in timer.channels}
         self._masters = {f"{timer.name}_TRGO": ("MMS", 7)}
         if features.internal:
             self._masters[f"{timer.name}_TRGO2"] = ("MMS2", 9)
         self._driven: dict[str, bool | None] = {}
-        self._watched: tuple[Channel, ...] = ()
-        self._heard: frozenset[str] = frozenset()
+        self.watched: tuple[Channel, ...] = ()
+        """The channels of which somebody notices an edge of the output reference when it happens."""
+        self._driving: tuple[tuple[Channel, str], ...] = ()
+        self._heard: tuple[str, ...] = ()
         self._references: dict[int, bool] = {}
         self._quiet_until: dict[int, int] = {}
         self._dead_time_event: Event | None = None
         signals = [*self._pins.values(), *(f"{name}N" for name in self._pins.values())]
         mcu.pins.add_source(timer, signals)
-        for name in (*self._triggers.values(), *self._masters):
+        for name in (*self._channel_of, *self._masters):
             mcu.triggers.make(name, timer.observation_changed)
 
     def reset(self) -> None:
@@ -69,57 +72,52 @@ class TimerOutputs:
 
     # -- who notices ----------------------------------------------------------------------------
 
-    @property
-    def watched(self) -> tuple[Channel, ...]:
-        """The channels of which somebody notices an edge of the output reference when it happens."""
-        return self._watched
-
     def observe(self) -> None:
         """Find out again what is noticed; to be called when pins, hearers or registers have changed."""
-        triggers = self._timer.mcu.triggers
-        self._heard = frozenset(
-            name for name in (*self._triggers.values(), *self._masters) if triggers.heard(name)
-        )
-        numbers = {number for number, name in self._triggers.items() if name in self._heard}
-        for name in self._heard & self._masters.keys():
+        pins, triggers = self._timer.mcu.pins, self._timer.mcu.triggers
+        names = (*self._channel_of, *self._masters)
+        self._heard = tuple(name for name in names if triggers.heard(name))
+        numbers = {number for name, number in self._channel_of.items() if name in self._heard}
+        for name in self._heard:
             mode = self._master_mode(name)
             if mode >= _FIRST_REFERENCE:
                 numbers.add(mode - _FIRST_REFERENCE + 1)
-        numbers |= {number for number, name in self._pins.items() if self._noticed(number, name)}
+            elif mode == _COMPARE_PULSE:
+                numbers.add(1)
+        self._driving = tuple(
+            (self._timer.channels[number - 1], name)
+            for number, name in self._pins.items()
+            if pins.switched(name) or pins.switched(f"{name}N")
+        )
+        numbers |= {channel.number for channel, name in self._driving if self._noticed(channel, name)}
         chosen = [channel for channel in self._timer.channels if channel.number in numbers]
         if any(channel.depends_on_others for channel in chosen) or (chosen and self._timer.groups):
             chosen = self._timer.channels
-        self._watched = tuple(chosen)
+        self.watched = tuple(chosen)
 
-    def _noticed(self, number: int, name: str) -> bool:
+    def _noticed(self, channel: Channel, name: str) -> bool:
         """Return whether edges of a channel's pins have to be made when they are due."""
         pins = self._timer.mcu.pins
-        if any(pins.observed(signal) for signal in (name, f"{name}N")):
-            return True
         # The dead time counts from an edge, which therefore must not be computed later.
-        switched = pins.switched(name) or pins.switched(f"{name}N")
-        return switched and self._dead_time(self._timer.channels[number - 1]) > 0
+        return pins.observed(name) or pins.observed(f"{name}N") or self._dead_time(channel) > 0
 
     def hears_update(self) -> bool:
         """Return whether somebody notices an update event through TRGO."""
-        modes = {self._master_mode(name) for name in self._heard & self._masters.keys()}
+        modes = {self._master_mode(name) for name in self._heard}
         return _UPDATE in modes or (_ENABLE in modes and self._timer.stops_at_update)
 
-    def hears_compare(self) -> bool:
-        """Return whether somebody notices a compare or capture of channel 1 through TRGO."""
-        return any(self._master_mode(name) == _COMPARE_PULSE for name in self._heard & self._masters.keys())
-
     def _master_mode(self, name: str) -> int:
+        """Return what TRGO or TRGO2 stands for; of another signal, as for a reserved code, none."""
+        if name not in self._masters or "CR2" not in self._timer.map.registers:
+            return _NONE
         field, largest = self._masters[name]
-        if "CR2" not in self._timer.map.registers:
-            return _RESET
         mode = self._timer.field("CR2", field)
-        return mode if mode <= largest else _RESET
+        return mode if mode <= largest else _NONE
 
     # -- events ---------------------------------------------------------------------------------
 
     def _pulse(self, mode: int) -> None:
-        for name in sorted(self._heard & self._masters.keys()):
+        for name in self._heard:
             if self._master_mode(name) == mode:
                 self._timer.mcu.triggers.pulse(name)
 
@@ -138,28 +136,25 @@ class TimerOutputs:
     # -- levels ---------------------------------------------------------------------------------
 
     def drive(self) -> None:
-        """Give every signal the level it has now."""
+        """Give every signal that leads anywhere the level it has now."""
         timer = self._timer
-        levels = {channel.number: timer.reference(channel) for channel in timer.channels}
         changes: list[tuple[str, bool | None]] = []
-        for number, name in self._pins.items():
-            channel = timer.channels[number - 1]
-            output, complement = self._levels(channel, levels[number])
+        for channel, name in self._driving:
+            output, complement = self._levels(channel, timer.reference(channel))
             changes += [(name, output), (f"{name}N", complement)]
         for name, level in changes:
             if self._driven.get(name) is not level:
                 self._driven[name] = level
                 timer.mcu.pins.set_signal(name, level)
-        for name in sorted(self._heard):
-            timer.mcu.triggers.set(name, self._trigger_level(name, levels))
+        for name in self._heard:
+            timer.mcu.triggers.set(name, self._trigger_level(name))
 
-    def _trigger_level(self, name: str, levels: dict[int, bool]) -> bool:
-        if name in self._masters:
-            mode = self._master_mode(name)
-            if mode == _ENABLE:
-                return self._timer.counter_enabled
-            return mode >= _FIRST_REFERENCE and levels[mode - _FIRST_REFERENCE + 1]
-        return levels[int(name[-1])]
+    def _trigger_level(self, name: str) -> bool:
+        mode = self._master_mode(name)
+        if mode == _ENABLE:
+            return self._timer.counter_enabled
+        number = self._channel_of.get(name, mode - _FIRST_REFERENCE + 1)
+        return number > 0 and self._timer.reference(self._timer.channels[number - 1])
 
     def _levels(self, channel: Channel, reference: bool) -> tuple[bool | None, bool | None]:
         """Return the levels of OCx and OCxN; None is not driven (RM0399 table 354)."""

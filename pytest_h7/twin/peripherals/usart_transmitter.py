@@ -102,7 +102,7 @@ class Transmitter:
         usart = self._usart
         samples = 8 if usart.option("CR1", "OVER8") else 16
         rate = usart.kernel_hz if usart.name == LPUART else samples * baud_rate
-        return usart.bits(usart.field("CR1", field), rate)
+        return usart.bits(usart.field("CR1", field), rate or 1)
 
     def _start_driven(self) -> None:
         self._event = None

@@ -10,6 +10,7 @@ from pyocd.core.exceptions import ProbeError
 from pyocd.probe.stlink_probe import StlinkProbe
 
 if TYPE_CHECKING:
+    from pytest_h7.chip.boards import BoardDescription
     from pytest_h7.twin.board import VirtualBoard
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class TwinProbe(StlinkProbe):
         self.virtual_board = board
 
     @classmethod
-    def for_board(cls, name: str | None) -> TwinProbe:
+    def for_board(cls, name: str | None, description: BoardDescription | None = None) -> TwinProbe:
         """Return a probe at the virtual board called `name`, None for the unnamed one.
 
         Raises:
@@ -42,7 +43,7 @@ class TwinProbe(StlinkProbe):
         """
         from pytest_h7.twin.board import virtual_board
 
-        return cls(virtual_board(name))
+        return cls(virtual_board(name, description))
 
     @classmethod
     def get_all_connected_probes(

@@ -118,9 +118,9 @@ class RunningProgram:
         assert found is not None
         return found
 
-    def variable(self, core: str, name: str) -> int:
-        """Return a 32-bit variable of a core's program."""
-        return self.mcu.read(self._images[core].symbol(name), 4, _MASTERS[core])
+    def variable(self, core: str, name: str, index: int = 0) -> int:
+        """Return a 32-bit variable of a core's program, or an element of an array of them."""
+        return self.mcu.read(self._images[core].symbol(name) + 4 * index, 4, _MASTERS[core])
 
     def edges(self, pin: str) -> list[tuple[int, bool]]:
         """Return a list that each edge of a pin joins from now on: board time in picoseconds, new level."""

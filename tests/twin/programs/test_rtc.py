@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_h7.twin.board import BUTTON_PIN
 from pytest_h7.twin.timeline import PS_PER_S
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from conftest import RunningProgram
 
     Start = Callable[..., RunningProgram]
+
+BUTTON = "PC13"
 
 START_MS = 400
 """By then a program has started the external oscillator."""
@@ -69,9 +70,9 @@ def test_press_of_the_button_leaves_its_time(start_program: Start) -> None:
     program = start_program("rtc_time_stamp")
     program.expect("ready", ms=1000)
     program.run(ms=7500)
-    program.mcu.pins.drive(BUTTON_PIN, level=True)
+    program.mcu.pins.drive(BUTTON, level=True)
     program.run(ms=20)
-    program.mcu.pins.release(BUTTON_PIN)
+    program.mcu.pins.release(BUTTON)
     assert program.console == "ready\r\nsecond=7\r\n"
     program.run(ms=5000)
     assert program.variable("cm7", "presses") == 1

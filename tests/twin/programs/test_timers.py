@@ -109,7 +109,7 @@ def test_repetition_counter_spares_interrupts(start_program: StartProgram) -> No
     program.run(ms=10)
     widths = [high for high, _ in pulses(edges)]
     assert widths[5:30] == [20] * 5 + [40] * 5 + [60] * 5 + [20] * 5 + [40] * 5
-    assert program.variable("cm4", "updates") == len(edges) // 10
+    assert program.variable("cm4", "updates") == 19  # of 99 periods
 
 
 def test_complementary_outputs_never_overlap_and_obey_the_break(start_program: StartProgram) -> None:
@@ -143,6 +143,12 @@ def test_timer_clock_follows_the_prescaler_of_the_bus(start_program: StartProgra
     program = start_program("timer_clock_change")
     for label, factor in (("div2", 1), ("div4", 2), ("div8", 4), ("div4 timpre", 1), ("div8 timpre", 2)):
         program.expect(f"{label}={factor}\r\n")
+
+
+def test_a_timer_sleeps_with_its_core_if_it_is_told_to(start_program: StartProgram) -> None:
+    program = start_program("timer_in_sleep")
+    assert int(program.expect(r"TIM2=(\d+)\r").group(1)) in (99, 100)
+    assert int(program.expect(r"TIM3=(\d+)\r").group(1)) <= 1
 
 
 def test_low_power_timer_wakes_the_chip_from_stop(start_program: StartProgram) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_h7.chip.registers import peripheral
-from pytest_h7.twin.board import BUTTON_PIN
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.timeline import PS_PER_MS
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., RunningProgram]
 
+BUTTON = "PC13"
 DHCSR, HALT, GO = 0xE000_EDF0, 0xA05F_0003, 0xA05F_0001
 NO_RESET, RESET = "no reset by IWDG1\r\n", "reset by IWDG1\r\n"
 
@@ -33,12 +33,12 @@ def test_refreshed_watchdog_does_not_bite(start_program: Start) -> None:
 def test_watchdog_bites_while_the_button_keeps_it_from_being_refreshed(start_program: Start) -> None:
     program = start_program("iwdg_refresh")
     program.run(ms=220)
-    program.mcu.pins.drive(BUTTON_PIN, level=True)
+    program.mcu.pins.drive(BUTTON, level=True)
     program.run(ms=50)
     assert program.console == NO_RESET
     program.run(ms=50)
     assert program.console == NO_RESET + RESET
-    program.mcu.pins.release(BUTTON_PIN)
+    program.mcu.pins.release(BUTTON)
     program.run(ms=1000)
     assert program.console == NO_RESET + RESET
 
