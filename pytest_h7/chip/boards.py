@@ -1,7 +1,8 @@
 """Boards: what is wired to the chip. One TOML file per board, ``data/boards/``, or a team's own.
 
 A description has a name, the supply of the core (``smps``, ``ldo`` or ``external``, RM0399 7.4.1), the clock at
-OSC_IN, the user button, the LEDs, and the USART that the probe shows as a serial port::
+OSC_IN, the user button, the LEDs, the USART that the probe shows as a serial port, and the address of the Ethernet
+PHY on its management interface::
 
     name = "my board"
     supply = "smps"
@@ -23,7 +24,10 @@ OSC_IN, the user button, the LEDs, and the USART that the probe shows as a seria
     tx = "PD8"
     rx = "PD9"
 
-`button`, `leds` and `vcp` may be left out where the board has none.
+    [ethernet]
+    phy_address = 0
+
+`button`, `leds`, `vcp` and `ethernet` may be left out where the board has none.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ from typing import Any
 _PIN = re.compile(r"P[A-K](\d|1[0-5])")
 _USART = re.compile(r"USART[1236]|UART[4578]|LPUART1")
 _HSE_RANGE = range(4_000_000, 50_000_001)
+_PHY_ADDRESSES = range(32)
 _LEVELS = {"high": True, "low": False}
 
 DEFAULT = "nucleo-h755zi-q"
@@ -88,6 +93,7 @@ class BoardDescription:
         button: The user button, if there is one.
         leds: LEDs by what is printed beside them.
         vcp: The probe's serial port, if it is wired.
+        phy_address: Address of the Ethernet PHY, if there is one.
     """
 
     name: str
@@ -98,6 +104,7 @@ class BoardDescription:
     button: Contact | None = None
     leds: Mapping[str, Contact] = field(default_factory=dict)
     vcp: VirtualComPortWiring | None = None
+    phy_address: int | None = None
 
 
 def known_boards() -> list[str]:
@@ -148,7 +155,8 @@ class _Reader:
         button = _table(content, "button", {"name", "pin", "pressed"}) if "button" in content else None
         leds = _table(content, "leds", None) if "leds" in content else {}
         vcp = _table(content, "vcp", {"usart", "tx", "rx"}) if "vcp" in content else None
-        for name in ("hse", "button", "leds", "vcp"):
+        ethernet = _table(content, "ethernet", {"phy_address"}) if "ethernet" in content else None
+        for name in ("hse", "button", "leds", "vcp", "ethernet"):
             content.pop(name, None)
         unknown = content.keys() - {"name", "supply"}
         if unknown:
@@ -162,6 +170,7 @@ class _Reader:
             _contact(button, "pressed", "button.") if button is not None else None,
             {name: _contact(_table(leds, name, {"pin", "lit"}), "lit", f"leds.{name}.") for name in leds},
             _vcp(vcp) if vcp is not None else None,
+            _phy_address(ethernet) if ethernet is not None else None,
         )
 
 
@@ -207,6 +216,13 @@ def _contact(table: dict[str, Any], active: str, place: str) -> Contact:
     if level not in _LEVELS:
         raise BoardFileError(f"{place}{active} must be high or low")
     return Contact(_pin(table, "pin", place), _LEVELS[level])
+
+
+def _phy_address(table: dict[str, Any]) -> int:
+    address: int = _value(table, "phy_address", int, "ethernet.")
+    if address not in _PHY_ADDRESSES:
+        raise BoardFileError(f"ethernet.phy_address is {address}, and PHYs have addresses 0 to 31")
+    return address
 
 
 def _vcp(table: dict[str, Any]) -> VirtualComPortWiring:

@@ -18,6 +18,7 @@ from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
 from pytest_h7.chip.memory import FLASH_BANKS, Memory
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.mcu import Mcu, McuState
+from pytest_h7.twin.peripherals.ethernet_phy import Lan8742
 from pytest_h7.twin.pins import Pull
 from pytest_h7.twin.serial_peer import SerialPeer
 from pytest_h7.twin.signals import SignalRecorder
@@ -70,6 +71,8 @@ class VirtualBoard:
         if description.button is not None:
             released = Pull.DOWN if description.button.active_high else Pull.UP
             self.mcu.pins.set_external_pull(description.button.pin, released)
+        if description.phy_address is not None:
+            self.mcu.ethernet.attach(Lan8742(description.phy_address), description.phy_address)
         self._store = _Store(name) if name else None
         if self._store is not None:
             self._store.load(self.mcu)

@@ -30,6 +30,7 @@ from pytest_h7.twin.peripherals.analog import Analog
 from pytest_h7.twin.peripherals.catalogue import create_models
 from pytest_h7.twin.peripherals.dbgmcu import Dbgmcu
 from pytest_h7.twin.peripherals.dmamux import Dmamux
+from pytest_h7.twin.peripherals.ethernet import Ethernet
 from pytest_h7.twin.peripherals.exti import Exti
 from pytest_h7.twin.peripherals.flash import Flash
 from pytest_h7.twin.peripherals.gpio import Gpio
@@ -149,6 +150,7 @@ class Mcu:
         self.hsem = self._add(Hsem(self))
         self.dbgmcu = self._add(Dbgmcu(self))
         self.rtc = self._add(Rtc(self))
+        self.ethernet = self._add(Ethernet(self))
         self.gpio = {port: self._add(Gpio(self, port, self.pins)) for port in "ABCDEFGHIJK"}
         self._request_muxes: list[Dmamux] = []
         for model in create_models(self):

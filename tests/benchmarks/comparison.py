@@ -22,8 +22,8 @@ import mix
 from measure import Figures, powered, variable
 from waiting import LEVELS, second
 
-_ROUNDS = 2000
-_REPEATS = 3
+ROUNDS = 2000
+REPEATS = 3
 _QUANTUM = 1000
 _CM7_HZ = 400_000_000
 
@@ -32,7 +32,7 @@ _QEMU_OPTIONS = ("-M", "mps2-an500", "-icount", "shift=1,sleep=off", "-display",
 _QEMU_OPTIONS += ("-serial", "stdio", "-semihosting-config", "enable=on,target=native")
 _QEMU_HZ = 500_000_000
 """Instructions in a second of the board: one takes ``1 << shift`` ns. No shift is nearer to 400 MHz."""
-_LONG_MS = {"IDLE": 20_000, "BUSY_WAIT": 250, "FOREVER_LOOP": 250}
+LONG_MS = {"IDLE": 20_000, "BUSY_WAIT": 250, "FOREVER_LOOP": 250}
 _SHORT_MS = 1
 
 _UNICORN_MEMORY = (
@@ -41,7 +41,7 @@ _UNICORN_MEMORY = (
     (0x4000_0000, 0x1_0000),
     (0xE000_0000, 0x10_0000),
 )
-_UNICORN_TICKS = 50
+UNICORN_TICKS = 50
 _CYCLES_OF_TICK = _CM7_HZ // 1000
 
 
@@ -63,7 +63,7 @@ def with_qemu() -> Figures:
         raise NotHere(f"{_QEMU} is not installed")
     busy = min(_qemu_second("BUSY_WAIT", level) / _alone("BUSY_WAIT", level) for level in LEVELS)
     return {
-        "mips_vs_qemu": _qemu_mix() / _our_mix(),
+        "mips_vs_qemu": _qemu_mix() / our_mix(),
         "idle_vs_qemu": _qemu_second("IDLE") / _alone("IDLE"),
         "busy_wait_vs_qemu": busy,
         "forever_loop_vs_qemu": _qemu_second("FOREVER_LOOP") / _alone("FOREVER_LOOP"),
@@ -83,7 +83,7 @@ def with_unicorn() -> Figures:
         raise NotHere("the Python package unicorn is not installed")
     busy = min(_unicorn_second("BUSY_WAIT", level) / _alone("BUSY_WAIT", level) for level in LEVELS)
     return {
-        "mips_vs_unicorn": _unicorn_mix() / _our_mix(),
+        "mips_vs_unicorn": _unicorn_mix() / our_mix(),
         "busy_wait_vs_unicorn": busy,
         "forever_loop_vs_unicorn": _unicorn_second("FOREVER_LOOP") / _alone("FOREVER_LOOP"),
     }
@@ -97,10 +97,10 @@ def _alone(way: str, level: str = "-O2") -> float:
 
 
 @cache
-def _our_mix() -> float:
+def our_mix() -> float:
     """Return the seconds that the CM7 of the virtual board takes for a round of ``programs/mix.c``."""
     with tempfile.TemporaryDirectory() as folder:
-        image = mix.build(Path(folder), _ROUNDS).cm7
+        image = mix.build(Path(folder), ROUNDS).cm7
 
         def run() -> float:
             board = powered([image])
@@ -108,10 +108,10 @@ def _our_mix() -> float:
             while not core.asleep:
                 board.sleep(0.1)
             taken = time.process_time() - start
-            _check("mix", variable(board, image, "checksum"), mix.checksum(_ROUNDS))
+            _check("mix", variable(board, image, "checksum"), mix.checksum(ROUNDS))
             return taken
 
-        return min(run() for _ in range(_REPEATS)) / _ROUNDS
+        return min(run() for _ in range(REPEATS)) / ROUNDS
 
 
 def _check(program: str, result: int, expected: int) -> None:
@@ -126,18 +126,18 @@ def _qemu_second(way: str, level: str = "-O2") -> float:
     """Return the processor time of 400 million instructions of a loop, or of 1000 ticks of an idle core."""
     with tempfile.TemporaryDirectory() as name:
         taken, ticks = [], []
-        for milliseconds in (_SHORT_MS, _SHORT_MS + _LONG_MS[way]):
+        for milliseconds in (_SHORT_MS, _SHORT_MS + LONG_MS[way]):
             elf = compiling.for_mps2(
                 Path(name), "wait", "ticks", f"-DWAY={way}", level, milliseconds=milliseconds
             )
-            seconds, result = zip(*(_run_qemu(elf) for _ in range(_REPEATS)), strict=True)
+            seconds, result = zip(*(_run_qemu(elf) for _ in range(REPEATS)), strict=True)
             taken.append(min(seconds))
             ticks.append(result[0])
-    passed = _LONG_MS[way] / 1e3
+    passed = LONG_MS[way] / 1e3
     if way == "IDLE":
         passed = (ticks[1] - ticks[0]) / 1e3
     else:
-        _check(way, ticks[1] - ticks[0], _LONG_MS[way] if way == "BUSY_WAIT" else 0)
+        _check(way, ticks[1] - ticks[0], LONG_MS[way] if way == "BUSY_WAIT" else 0)
         passed *= _QEMU_HZ / _CM7_HZ
     return (taken[1] - taken[0]) / passed
 
@@ -146,12 +146,12 @@ def _qemu_mix() -> float:
     """Return the seconds of a round."""
     with tempfile.TemporaryDirectory() as name:
         taken = []
-        for rounds in (1, 1 + _ROUNDS):
+        for rounds in (1, 1 + ROUNDS):
             elf = compiling.for_mps2(Path(name), "mix", "checksum", f"-DROUNDS={rounds}u")
-            seconds, result = zip(*(_run_qemu(elf) for _ in range(_REPEATS)), strict=True)
+            seconds, result = zip(*(_run_qemu(elf) for _ in range(REPEATS)), strict=True)
             _check("mix", result[0], mix.checksum(rounds))
             taken.append(min(seconds))
-    return (taken[1] - taken[0]) / _ROUNDS
+    return (taken[1] - taken[0]) / ROUNDS
 
 
 def _run_qemu(elf: Path) -> tuple[float, int]:
@@ -216,26 +216,26 @@ def _unicorn_second(way: str, level: str = "-O2") -> float:
             core = _Unicorn(elf)
             slices = core.slices()
             start = time.process_time()
-            for tick in range(_UNICORN_TICKS):
+            for tick in range(UNICORN_TICKS):
                 for _ in range(_CYCLES_OF_TICK // _QUANTUM):
                     next(slices)
                 core.write("ticks", tick)
             return time.process_time() - start
 
-        return min(run() for _ in range(_REPEATS)) / _UNICORN_TICKS * 1e3
+        return min(run() for _ in range(REPEATS)) / UNICORN_TICKS * 1e3
 
 
 def _unicorn_mix() -> float:
     """Return the seconds of a round."""
     with tempfile.TemporaryDirectory() as folder:
-        elf = compiling.for_mps2(Path(folder), "mix", "checksum", f"-DROUNDS={_ROUNDS}u")
+        elf = compiling.for_mps2(Path(folder), "mix", "checksum", f"-DROUNDS={ROUNDS}u")
 
         def run() -> float:
             core, start = _Unicorn(elf), time.process_time()
             for _ in core.slices():
                 pass
             taken = time.process_time() - start
-            _check("mix", core.read("checksum"), mix.checksum(_ROUNDS))
+            _check("mix", core.read("checksum"), mix.checksum(ROUNDS))
             return taken
 
-        return min(run() for _ in range(_REPEATS)) / _ROUNDS
+        return min(run() for _ in range(REPEATS)) / ROUNDS

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench
+import comparison
 import mix
 import pytest
+import waiting
+from compiling import for_virtual_board
 
 from pytest_h7.twin.bus import Master
 from pytest_h7.twin.timeline import PS_PER_MS
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
 
 BENCH = Path(__file__).parent / "bench.py"
+WAYS = ("IDLE", "BUSY_WAIT", "FOREVER_LOOP")
+"""To wait, of programs/wait.c."""
 
 
 def measure(folder: Path, *metrics: str) -> dict[str, float]:
@@ -67,6 +73,74 @@ def test_both_cores_compute_what_the_benchmark_expects(tmp_path: Path, make_mcu:
         found = mcu.read(image.symbol("checksum"), 4, Master(image.core))
         assert found == mix.checksum(rounds)
         assert found != mix.checksum(rounds - 1)
+
+
+def test_time_of_a_second_of_waiting(tmp_path: Path) -> None:
+    figures = measure(tmp_path, "busy_wait_second_ms", "forever_loop_second_ms")
+    assert set(figures) == {"busy_wait_second_ms", "forever_loop_second_ms"}
+    assert all(0 < figure < 1000 for figure in figures.values())
+
+
+def test_second_of_waiting_at_another_clock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(waiting.CORES_HZ, "cm4", 240_000_000)
+    with pytest.raises(RuntimeError, match=r"has \[\(1000, 400000000\), \(1000, 200000000\)\]"):
+        waiting.second("BUSY_WAIT", "-Os")
+
+
+@pytest.mark.parametrize(
+    ("way", "level"), [("IDLE", "-O2"), ("BUSY_WAIT", "-O0"), ("BUSY_WAIT", "-O2"), ("FOREVER_LOOP", "-O2")]
+)
+def test_waiting_is_the_same_turn_by_turn(
+    tmp_path: Path, make_mcu: Callable[..., Mcu], way: str, level: str
+) -> None:
+    pair = for_virtual_board(tmp_path, "wait", f"-DWAY={way}", level)
+
+    def run(*, jumps: bool) -> list[object]:
+        mcu = make_mcu(*pair)
+        for core in mcu.cores.values():
+            core.skips_busy_loops = jumps
+        mcu.run_for(20 * PS_PER_MS)
+        ticks = [mcu.read(image.symbol("ticks"), 4, Master(image.core)) for image in pair]
+        return [*ticks, *((core.cycles, core.registers()) for core in mcu.cores.values())]
+
+    assert run(jumps=True) == run(jumps=False)
+
+
+@pytest.fixture
+def quick_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the other engines for a moment, and the virtual board not at all."""
+    monkeypatch.setattr(comparison, "our_mix", lambda: 1.0)
+    monkeypatch.setattr(comparison, "second", lambda *_: 1.0)
+    monkeypatch.setattr(comparison, "ROUNDS", 3)
+    monkeypatch.setattr(comparison, "REPEATS", 1)
+    monkeypatch.setattr(comparison, "UNICORN_TICKS", 2)
+    monkeypatch.setattr(comparison, "LONG_MS", dict.fromkeys(WAYS, 20))
+
+
+def test_programs_do_the_same_on_unicorn(quick_comparison: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(figure > 0 for figure in comparison.with_unicorn().values())
+    monkeypatch.setattr(mix, "checksum", lambda rounds: rounds)
+    with pytest.raises(RuntimeError, match=r"^the result of mix is \d+, not 3$"):
+        comparison.with_unicorn()
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="QEMU is not installed")
+def test_programs_do_the_same_on_qemu(quick_comparison: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(comparison.with_qemu()) == 4
+    monkeypatch.setattr(mix, "checksum", lambda rounds: rounds)
+    with pytest.raises(RuntimeError, match=r"^the result of mix is \d+, not 1$"):
+        comparison.with_qemu()
+
+
+def test_comparison_with_what_is_not_installed_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    output = tmp_path / "bench.json"
+    assert bench.main(["--check", "--output", str(output), "idle_vs_qemu", "mips_vs_qemu"]) == 0
+    assert json.loads(output.read_text()) == {}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ["mips_vs_qemu, idle_vs_qemu: not compared: qemu-system-arm is not installed."]
 
 
 def broken() -> dict[str, float]:

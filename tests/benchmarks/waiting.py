@@ -13,7 +13,7 @@ from measure import Figures, powered, variable
 LEVELS = ("-O0", "-O2")
 """How a program is compiled makes loops of different length and with different accesses."""
 
-_CORES_HZ = {"cm7": 400_000_000, "cm4": 200_000_000}
+CORES_HZ = {"cm7": 400_000_000, "cm4": 200_000_000}
 _TICKS = {"IDLE": 1000, "BUSY_WAIT": 1000, "FOREVER_LOOP": 0}
 _SECONDS = 6
 _START = 0.1
@@ -57,6 +57,6 @@ def second(way: str, level: str = "-O2", cores: tuple[str, ...] = ("cm7", "cm4")
             board.sleep(1.0)
             times.append(time.process_time() - start)
             counted = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(before, counts(), strict=True)]
-            if counted != [(_TICKS[way], _CORES_HZ[core]) for core in cores]:
+            if counted != [(_TICKS[way], CORES_HZ[core]) for core in cores]:
                 raise RuntimeError(f"a second of {way}, {level}, has {counted} (ticks, cycles) of {cores}")
     return min(times)

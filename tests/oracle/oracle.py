@@ -75,6 +75,7 @@ def main() -> int:
     parser.add_argument("mode", choices=("quick", "soak"))
     parser.add_argument("--instructions", type=int, default=10_000_000, help="of soak, per core")
     parser.add_argument("--fuzz-seconds", type=int, default=3600, help="of soak")
+    parser.add_argument("--pairs", type=int, default=400, help="of programs, of soak")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     quick = options.mode == "quick"
@@ -93,6 +94,8 @@ def main() -> int:
     oracles.compare(quick=quick)
     if not quick:
         oracles.run("suites with and without jumps", [sys.executable, "suites.py"])
+        pairs = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pairs.py", f"--pairs={options.pairs}"]
+        oracles.run("pairs of programs with and without jumps", [sys.executable, *pairs])
         start = time.monotonic()
         text = compare_rtos_on_both(1200)
         oracles.report("RTOS on both cores", text, good=not text, seconds=time.monotonic() - start)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_h7.twin.bus import Master
+from pytest_h7.twin.peripherals.kernel_clocks import kernel_clock_hz
 from pytest_h7.twin.timeline import PS_PER_US
 
 MHZ = 1_000_000

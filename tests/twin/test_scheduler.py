@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -444,6 +445,42 @@ def test_both_cores_make_progress_together(make_mcu, build_program) -> None:
     mcu.run_for(5 * PS_PER_MS)
     assert result(mcu, "cm7", 0) > 300
     assert abs(result(mcu, "cm7", 0) - result(mcu, "cm4", 0)) <= 2
+
+
+WAKE_AND_LOOP = """
+void SysTick_Handler(void) { result[0]++; }
+
+void program(void)
+{
+    SCS_SYST_RVR = 64000 - 1;
+    SCS_SYST_CVR = 0;
+    SCS_SYST_CSR = 7;
+    wfi(); /* from here on, slices begin with the ticks */
+    for (;;) {
+    }
+}
+"""
+WATCH = """
+void program(void)
+{
+    SCS_SYST_RVR = 0xFFFFFF;
+    SCS_SYST_CVR = 0;
+    SCS_SYST_CSR = 5;
+    for (uint32_t seen = 0;; seen++) {
+        while (REGISTER(0x38001000) == seen) {
+        }
+        result[seen % 8] = SCS_SYST_CVR;
+    }
+}
+"""
+
+
+def test_tick_between_two_slices_ends_the_loop_of_the_other_core(make_mcu, build_program) -> None:
+    mcu = make_mcu(build_program("cm7", WATCH), build_program("cm4", WAKE_AND_LOOP))
+    mcu.run_for(9 * PS_PER_MS)
+    seen = [result(mcu, "cm7", index) for index in range(8)]
+    periods = [before - after for before, after in pairwise(seen)]
+    assert all(abs(period - 64_000) < QUANTUM_CYCLES for period in periods), periods
 
 
 def test_same_run_twice_is_identical_to_the_bit(make_mcu, build_program) -> None:

@@ -15,7 +15,6 @@ from pytest_h7.twin.peripherals.dac import Dac
 from pytest_h7.twin.peripherals.dma import Dma
 from pytest_h7.twin.peripherals.dma2d import Dma2d
 from pytest_h7.twin.peripherals.dmamux import Dmamux
-from pytest_h7.twin.peripherals.ethernet import Ethernet
 from pytest_h7.twin.peripherals.fdcan import FDCANS, Fdcan, FdcanCalibration, MessageRam
 from pytest_h7.twin.peripherals.fmc import Fmc
 from pytest_h7.twin.peripherals.i2c import I2CS, I2c
@@ -85,6 +84,6 @@ def _unconnected_models(mcu: Mcu) -> Iterator[Peripheral]:
     yield from (Fdcan(mcu, name, ram) for name in FDCANS)
     yield from (UsbOtg(mcu, name) for name in USBS)
     yield from (Sdmmc(mcu, name) for name in SDMMCS)
-    yield from (Ethernet(mcu), Quadspi(mcu), Fmc(mcu), Dma2d(mcu))
+    yield from (Quadspi(mcu), Fmc(mcu), Dma2d(mcu))
     yield from (Inert(mcu, name) for name in ANSWERS)
     yield from (Storage(mcu, name) for name in STORAGE)

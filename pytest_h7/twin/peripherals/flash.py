@@ -239,7 +239,8 @@ class Flash(Peripheral):
         """
         if register + _MIRROR in self._mirrors:
             return [self._option_lock]
-        return [self._option_lock, self._locks[1 + register // _MIRROR]]
+        bank = self._locks.get(1 + register // _MIRROR)  # none behind the registers
+        return [self._option_lock] if bank is None else [self._option_lock, bank]
 
     # -- banks ----------------------------------------------------------------------------------
 

@@ -104,6 +104,11 @@ class Rcc(Peripheral):
             self.model(register, writer=partial(self._select_kernel_clocks, register))
         self.banks = {"cm7": RccBank(mcu, "RCC_C1"), "cm4": RccBank(mcu, "RCC_C2")}
         self._enables = self._enable_bits()
+        self._sleep_gates: dict[tuple[int, int], int] = {}
+        """Offsets of an enable register and its low-power one -> the bits that both have."""
+        for offset, mask, low in self._enables.values():
+            if low is not None:
+                self._sleep_gates[offset, low] = self._sleep_gates.get((offset, low), 0) | mask
 
     def plain_storage(self) -> frozenset[str]:
         return frozenset(self.map.registers)
@@ -144,10 +149,7 @@ class Rcc(Peripheral):
     def gates_in_sleep(self, core: str) -> bool:
         """Return whether something that a core has enabled loses its clock while the core sleeps."""
         values = self.banks[core]._values
-        return any(
-            low_power is not None and values[offset] & mask and not values[low_power] & mask
-            for offset, mask, low_power in self._enables.values()
-        )
+        return any(values[offset] & ~values[low] & mask for (offset, low), mask in self._sleep_gates.items())
 
     def autonomous(self, peripheral: str) -> bool:
         """Return whether D3AMR lets a peripheral go on while its core is in CStop (RM0399 9.5.9)."""

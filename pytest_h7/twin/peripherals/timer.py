@@ -207,14 +207,20 @@ class Timer(TimerCore):
         self["DCR"] = value & self.implemented("DCR")
         self._burst = 0
 
-    def _burst_offset(self) -> int:
-        """Return the offset of the register that DMAR stands for, and go on to the next (RM0399 40.4.22)."""
+    def _burst_offset(self) -> int | None:
+        """Return the offset of the register that DMAR stands for, and go on to the next (RM0399 40.4.22).
+
+        None where that is DMAR itself.
+        """
         offset = 4 * (self.field("DCR", "DBA") + self._burst)
         self._burst = 0 if self._burst == self.field("DCR", "DBL") else self._burst + 1
-        return offset
+        return None if offset == self.map.registers["DMAR"].offset else offset
 
     def read_DMAR(self, master: Master) -> int:
-        return self.reader(self._burst_offset())(master)
+        offset = self._burst_offset()
+        return 0 if offset is None else self.reader(offset)(master)
 
     def write_DMAR(self, value: int, master: Master) -> None:
-        self.writer(self._burst_offset())(value, master)
+        offset = self._burst_offset()
+        if offset is not None:
+            self.writer(offset)(value, master)

@@ -105,8 +105,11 @@ class TimeBase:
         return 2 if self.centre else 1
 
     def periods_in(self, ticks: int) -> int:
-        """Return how many whole periods fit into some clock periods."""
-        return 0 if self.count > self.reload else ticks // self.period_ticks
+        """Return how many whole periods fit into some clock periods, 0 where a new value upsets the first."""
+        ends = (0 if self.down else self.reload,) if self.centre else ()
+        if self.count > self.reload or self.count in ends:
+            return 0
+        return ticks // self.period_ticks
 
     @property
     def period_ticks(self) -> int:

@@ -154,7 +154,8 @@ class TimerOutputs:
         if mode == _ENABLE:
             return self._timer.counter_enabled
         number = self._channel_of.get(name, mode - _FIRST_REFERENCE + 1)
-        return number > 0 and self._timer.reference(self._timer.channels[number - 1])
+        channels = self._timer.channels
+        return 0 < number <= len(channels) and self._timer.reference(channels[number - 1])
 
     def _levels(self, channel: Channel, reference: bool) -> tuple[bool | None, bool | None]:
         """Return the levels of OCx and OCxN; None is not driven (RM0399 table 354)."""

@@ -92,6 +92,9 @@ class Bench:
     def debug_clocks_changed(self) -> None:
         """Nothing sleeps here."""
 
+    def observe(self) -> None:
+        """Nobody traces signals here."""
+
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         self.unmodelled[peripheral, register] += 1
 

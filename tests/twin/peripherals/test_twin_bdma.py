@@ -118,6 +118,18 @@ def test_two_buffers_take_turns(channels: Channels) -> None:
     assert channels.memory(1, DESTINATION + 0x10) == bytes((2,))
 
 
+def test_the_buffer_that_is_not_in_use_may_move(channels: Channels) -> None:
+    channels.desk.write("DMAMUX2.C1CR", LPUART1_RX)
+    channels.start(MINC | DBM, 1, CPAR=PERIPHERAL, CM1AR=DESTINATION + 0x10)
+    channels.desk.write("BDMA.CM0AR1", SOURCE)
+    channels.desk.write("BDMA.CM1AR1", DESTINATION + 0x20)
+    assert channels.desk.read("BDMA.CM0AR1") == DESTINATION
+    channels.request(1)
+    channels.request(2)
+    assert channels.memory(1) == bytes((1,))
+    assert channels.memory(1, DESTINATION + 0x20) == bytes((2,))
+
+
 def test_the_count_is_fixed_while_enabled(channels: Channels) -> None:
     channels.desk.write("DMAMUX2.C1CR", LPUART1_RX)
     channels.start(MINC, 5, CPAR=PERIPHERAL)

@@ -569,6 +569,11 @@ def test_on_a_single_wire_the_sender_hears_itself(port: Port) -> None:
 def test_a_single_wire_is_left_to_the_pull_up(port: Port) -> None:
     port.mcu.pins.set_external_pull("PD8", Pull.UP)
     port.open(cr3=HDSEL)
+    levels: list[bool] = []
+    port.mcu.pins.watch("PD8", levels.append)
+    port.send(b"\x0f")
+    port.run(2 * FRAME)
+    assert levels == [False, True, False, True]
     port.mcu.pins.drive("PD8", level=False)
     assert not port.mcu.pins.level("PD8")
 
@@ -702,6 +707,22 @@ def test_every_port_works_on_its_pins_and_interrupts(
     assert not port.mcu.unmodelled
 
 
+@pytest.mark.parametrize("name", USARTS)
+def test_every_port_has_its_wake_up_line(desk: Desk, name: str) -> None:
+    lines = {"USART1": 26, "USART2": 27, "USART3": 28, "USART6": 29, "UART4": 30, "UART5": 31}
+    lines |= {"UART7": 32, "UART8": 33, "LPUART1": 34}
+    port = Port(desk, name)
+    line = port.peer()
+    desk.write("EXTI.C2IMR2" if lines[name] >= 32 else "EXTI.C2IMR1", 1 << lines[name] % 32)
+    port.open(UESM | RXNEIE, brr=round(256 * 64e6 / 115_200) if name == "LPUART1" else 556)
+    assert not port.mcu.exti.wake_pending("cm4")
+    line.write(b"i")
+    port.run(FRAME + BIT)
+    assert port.mcu.exti.wake_pending("cm4")
+    port.read("RDR")
+    assert not port.mcu.exti.wake_pending("cm4")
+
+
 def test_two_ports_talk_over_a_wire(desk: Desk) -> None:
     one, other = Port(desk, "USART1"), Port(desk, "UART7")
     desk.mcu.pins.connect(one.tx, other.rx)
@@ -786,17 +807,19 @@ def test_a_stopped_port_shows_why_it_wakes(desk: Desk, wus: int, sent: bytes, wa
     port = Port(desk, "LPUART1")
     desk.set("RCC.D3CCIPR", LPUART1SEL=3)
     line = port.peer()
+    desk.write("EXTI.C1IMR2", 1 << 34 - 32)
+    desk.write("EXTI.C2IMR2", 1 << 35 - 32)
     port.open(UESM, 0x42 << 24, wus << 20 | WUFIE, brr=round(256 * 64e6 / 115_200))
     desk.mcu.clocked = lambda name: False  # type: ignore[method-assign]
     line.write(sent)
     desk.mcu.run_for(ARRIVAL + PS_PER_US)
     model = desk.mcu.peripherals["LPUART1"]
     assert bool(model.read_ISR(Master.CM7) & WUF) is wakes
-    assert bool(desk.mcu.exti._direct >> 34 & 1) is wakes
+    assert desk.mcu.exti.wake_pending("cm7") is wakes
     assert model.read_ISR(Master.CM7) & RXNE
-    assert not desk.mcu.exti._direct >> 35 & 1
+    assert not desk.mcu.exti.wake_pending("cm4"), "line 35, of transmission"
     model.write_ICR(WUF, Master.CM7)
-    assert not desk.mcu.exti._direct >> 34 & 1
+    assert not desk.mcu.exti.wake_pending("cm7")
 
 
 def test_without_uesm_a_stopped_port_hears_nothing(desk: Desk) -> None:

@@ -27,6 +27,23 @@ COUNT_STARTS = "void program(void) { result[0] = result[0] + 1; for (;;) ++resul
 SLEEP_DEEP = 'void program(void) { SCS_SCR = 4; for (;;) __asm volatile("wfi"); }'
 
 
+STANDBY_WHEN_TOLD = """
+void program(void)
+{
+    while (!result[15]) {}
+    PWR_CPUCR = 7;
+    SCS_SCR = 4;
+    for (;;) __asm volatile("wfi");
+}"""
+
+
+def clear_option(desk: Desk, bit: int) -> None:
+    """Program a bit of the option bytes OPTSR to 0."""
+    options = desk.mcu.flash.save()
+    options["OPTSR"] &= ~(1 << bit)
+    desk.mcu.flash.load(options)
+
+
 def flags(desk: Desk, core: str = "cm7") -> set[str]:
     bank = {"cm7": "RCC_C1", "cm4": "RCC_C2"}[core]
     value = desk.read(f"{bank}.RSR")
@@ -218,9 +235,8 @@ def test_reload_above_the_window_resets(chip: Desk, steps: int, bites: bool) -> 
 
 @pytest.mark.parametrize(("option", "starts"), [(1, False), (0, True)])
 def test_option_byte_starts_the_iwdg_with_each_reset(chip: Desk, option: int, starts: bool) -> None:
-    options = chip.mcu.flash.save()
-    options["OPTSR"] = options["OPTSR"] & ~(1 << 4) | option << 4
-    chip.mcu.flash.load(options)
+    if not option:
+        clear_option(chip, 4)
     chip.mcu.power_off()
     chip.mcu.power_on()
     forget_flags(chip)
@@ -233,9 +249,7 @@ def test_option_byte_starts_the_iwdg_with_each_reset(chip: Desk, option: int, st
 
 
 def test_watchdog_does_not_run_while_the_chip_is_held_in_reset(chip: Desk) -> None:
-    options = chip.mcu.flash.save()
-    options["OPTSR"] &= ~(1 << 4)
-    chip.mcu.flash.load(options)
+    clear_option(chip, 4)
     chip.mcu.set_nrst(True)
     chip.run(2_000_000)
     assert flags(chip) == {"PINRSTF", "C1RSTF", "C2RSTF"}
@@ -250,13 +264,27 @@ def test_watchdog_does_not_run_while_the_chip_is_held_in_reset(chip: Desk) -> No
 def test_iwdg_in_cstop(run: Callable[..., Desk], frozen_in_stop: bool, bites: bool) -> None:
     chip = run(cm7=SLEEP_DEEP, cm4=IDLE)
     if frozen_in_stop:
-        options = chip.mcu.flash.save()
-        options["OPTSR"] &= ~(1 << 17)
-        chip.mcu.flash.load(options)
+        clear_option(chip, 17)
     forget_flags(chip)
     start_iwdg(chip, "IWDG1", reload=31)
     chip.run(1_000_000)
     assert was_reset(chip) is bites
+
+
+@pytest.mark.parametrize(("frozen_in_standby", "bites"), [(False, True), (True, False)])
+def test_iwdg_in_standby(run: Callable[..., Desk], frozen_in_standby: bool, bites: bool) -> None:
+    chip = run(cm7=STANDBY_WHEN_TOLD, cm4=STANDBY_WHEN_TOLD.replace("CPUCR", "CPU2CR"))
+    if frozen_in_standby:
+        clear_option(chip, 18)
+    forget_flags(chip)
+    start_iwdg(chip, "IWDG2", prescaler=4, reload=499)  # 1 s
+    for address in (0x3800_003C, 0x3800_103C):
+        chip.mcu.write(address, 4, 1, Master.CM7)
+    chip.run(900_000)
+    assert chip.mcu.domain_state("D3") == "standby"
+    chip.run(200_000)
+    assert (chip.mcu.domain_state("D3") != "standby") is bites
+    assert ("IWDG2RSTF" in flags(chip)) is bites
 
 
 @pytest.mark.parametrize("core", ["cm7", "cm4"])

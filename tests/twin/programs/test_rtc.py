@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_h7.twin.bus import Master
 from pytest_h7.twin.timeline import PS_PER_S
 
 if TYPE_CHECKING:
@@ -76,3 +77,26 @@ def test_press_of_the_button_leaves_its_time(start_program: Start) -> None:
     assert program.console == "ready\r\nsecond=7\r\n"
     program.run(ms=5000)
     assert program.variable("cm7", "presses") == 1
+
+
+def test_wake_up_timer_ends_standby(start_program: Start) -> None:
+    program = start_program("rtc_standby")
+    program.run(ms=START_MS + 5000)
+    assert program.mcu.domain_state("D3") == "standby"
+    program.run(ms=20_000)
+    assert program.console == "wake-up=1\r\nsecond=10\r\nwake-up=2\r\nsecond=20\r\n"
+    assert program.mcu.domain_state("D3") == "standby"
+
+
+def test_calendar_goes_on_from_a_saved_state(start_program: Start) -> None:
+    program = start_program("rtc_wake_up")
+    program.run(ms=START_MS + 30_250)
+    saved = program.mcu.save()
+    outcomes = []
+    for _ in range(2):
+        program.run(ms=60_000)
+        counts = program.variable("cm7", "seconds"), program.variable("cm4", "minutes")
+        outcomes.append((*counts, program.mcu.rtc.read_SSR(Master.AP1)))
+        program.mcu.restore(saved)
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][:2] == (90, 1)

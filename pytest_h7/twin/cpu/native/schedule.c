@@ -7,7 +7,7 @@
 
 #define PS_PER_S 1000000000000u
 enum { MILLION = 1000000 };
-static const uint64_t LONGEST_SLICE = PS_PER_S / 1000;
+static const uint64_t LONGEST_SLICE = PS_PER_S / 1000, LONGEST_REST = PS_PER_S / 2; /* while no core executes */
 
 /* Ties a core's cycles to board time: at `time` the core had `cycles`. Without a clock, the core stands still. */
 struct clock {
@@ -259,9 +259,6 @@ static uint64_t quanta_to_skip(const struct h7_board *board, uint64_t slice_end,
 }
 
 static void run_slice(struct h7_board *board, uint64_t end) {
-    uint64_t slice_end = board->time + LONGEST_SLICE;
-    slice_end = slice_end < end ? slice_end : end;
-    slice_end = slice_end < next_event(board) ? slice_end : next_event(board);
     bool running[H7_CORES] = {false};
     uint32_t count = 0;
     uint64_t fastest = 0;
@@ -273,6 +270,9 @@ static void run_slice(struct h7_board *board, uint64_t end) {
             fastest = clock->hz > fastest ? clock->hz : fastest;
         }
     }
+    uint64_t slice_end = board->time + (count ? LONGEST_SLICE : LONGEST_REST);
+    slice_end = slice_end < end ? slice_end : end;
+    slice_end = slice_end < next_event(board) ? slice_end : next_event(board);
     if (count > 1) {
         uint64_t quantum = H7_QUANTUM * PS_PER_S / fastest;
         uint64_t quanta = quanta_to_skip(board, slice_end, quantum);

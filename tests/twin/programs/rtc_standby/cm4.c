@@ -1,0 +1,12 @@
+/* Lets the chip go to Standby: see cm7.c. */
+#include "example.h"
+
+int main(void)
+{
+    PWR_CPU2CR = PWR_CPU2CR_PDDS_D1_Msk | PWR_CPU2CR_PDDS_D2_Msk | PWR_CPU2CR_PDDS_D3_Msk;
+    SCS_SCR |= SCS_SCR_SLEEPDEEP_Msk;
+    for (;;) {
+        dsb();
+        wfi();
+    }
+}
