@@ -21,6 +21,9 @@ CSW_DBGSWEN = 0x8000_0000
 _SIZE_WORD = 2
 
 _PPB = range(0xE000_0000, 0xE010_0000)
+_IN_THE_CORE = ("SCS", "DWT", "FPB", "ITM", "CTI")
+"""Components on a core's private bus whose registers the core has."""
+
 _DHCSR = 0xE000_EDF0
 _DEMCR = 0xE000_EDFC
 
@@ -235,13 +238,13 @@ class CoreAccessPort(BusAccessPort):
         if word is not None:
             return word
         component = self._pages.component(address)
-        if component is not None and component.name not in ("SCS", "DWT", "FPB", "ITM"):
+        if component is not None and component.name not in _IN_THE_CORE:
             return self._pages.read(address)
         return self._core.read_debug(address)
 
     def _store_private(self, address: int, value: int) -> None:
         component = self._pages.component(address)
-        if component is not None and component.name not in ("SCS", "DWT", "FPB", "ITM"):
+        if component is not None and component.name not in _IN_THE_CORE:
             self._pages.write(address, value)
         else:
             self._core.write_debug(address, value)
@@ -266,6 +269,7 @@ class DebugBusAccessPort(AccessPort):
     _BUS: ClassVar = range(0xE00E_0000, 0xE010_0000)
     _DBGMCU: ClassVar = range(DBGMCU_AP2_ADDRESS, DBGMCU_AP2_ADDRESS + 0x1000)
     _IN_D1: ClassVar = range(0xE00F_0000, 0xE010_0000)
+    _CTI: ClassVar = 0xE00F_1000
     _D3_CLOCKED = ("SWO", "SWTF")
 
     def __init__(self, mcu: Mcu, info: AccessPortInfo, master: Master) -> None:
@@ -285,14 +289,21 @@ class DebugBusAccessPort(AccessPort):
         """Read a word of the debug APB."""
         if self._reaches_dbgmcu(address, size):
             return self._mcu.dbgmcu.read(address - DBGMCU_AP2_ADDRESS, 4, self._master)
-        return self._pages.read(address) if self._clocked(address) else 0
+        if not self._clocked(address):
+            return 0
+        if self._mcu.system_cti.answers(address - self._CTI):
+            return self._mcu.system_cti.read(address - self._CTI)
+        return self._pages.read(address)
 
     def store(self, address: int, size: int, value: int) -> None:
         """Write a word of the debug APB."""
         if self._reaches_dbgmcu(address, size):
             self._mcu.dbgmcu.write(address - DBGMCU_AP2_ADDRESS, 4, value, self._master)
         elif self._clocked(address):
-            self._pages.write(address, value)
+            if self._mcu.system_cti.answers(address - self._CTI):
+                self._mcu.system_cti.write(address - self._CTI, value)
+            else:
+                self._pages.write(address, value)
 
     def _reaches_dbgmcu(self, address: int, size: int) -> bool:
         if size != 4 or address not in self._BUS:

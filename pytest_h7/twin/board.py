@@ -143,7 +143,7 @@ class VirtualBoard:
 
 
 class _Store:
-    """Files of a named board: one per flash bank, one of option bytes, and the lock."""
+    """Files of a named board: one per flash bank, one of broken flash words, one of option bytes, and the lock."""
 
     def __init__(self, name: str) -> None:
         from filelock import FileLock, Timeout
@@ -160,25 +160,29 @@ class _Store:
         except Timeout:
             raise BoardInUse(f"The virtual board {name!r} is in use by another process.") from None
 
-    def _bank_files(self) -> Iterator[tuple[Memory, Path]]:
-        for number, bank in enumerate(FLASH_BANKS, start=1):
-            yield bank, self._folder / f"flash-bank{number}.bin"
+    def _bank_files(self, mcu: Mcu) -> Iterator[tuple[Memory, Path]]:
+        for number, bank in enumerate(mcu.flash.physical_banks, start=1):
+            yield bank.memory, self._folder / f"flash-bank{number}.bin"
 
     def load(self, mcu: Mcu) -> None:
         """Fill the chip with what was saved."""
-        for bank, path in self._bank_files():
+        for bank, path in self._bank_files(mcu):
             if path.is_file():
                 content = path.read_bytes()
                 mcu.memory(bank.name)[: len(content)] = content
                 mcu.code_changed(bank.start, len(content))
+        broken = self._folder / "broken-flash-words.json"
+        if broken.is_file():
+            mcu.flash.load_broken_words(json.loads(broken.read_text("utf-8")))
         options = self._folder / "option-bytes.json"
         if options.is_file():
             mcu.flash.load(json.loads(options.read_text("utf-8")))
 
     def save(self, mcu: Mcu) -> None:
         """Write what must survive; each file is replaced whole."""
-        for bank, path in self._bank_files():
+        for bank, path in self._bank_files(mcu):
             _replace(path, bytes(mcu.memory(bank.name)).rstrip(b"\xff"))
+        _replace(self._folder / "broken-flash-words.json", json.dumps(mcu.flash.broken_words()).encode())
         _replace(self._folder / "option-bytes.json", json.dumps(mcu.flash.save()).encode())
 
     def release(self) -> None:

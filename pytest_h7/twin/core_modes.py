@@ -242,11 +242,16 @@ class CoreModes:
         mode = self._modes[name]
         return mode is CpuMode.RUN or (mode is not CpuMode.HELD and self._emulated(name))
 
+    def update_debug_clocks(self) -> None:
+        """Let cores count cycles and hear cross triggers in a sleep in which DBGMCU keeps their clocks."""
+        for name, core in self._mcu.cores.items():
+            core.clocked_in_sleep = self._emulated(name)
+
     def _emulated(self, name: str) -> bool:
-        """Return whether DBGMCU keeps the clocks of a core that sleeps or is stopped."""
+        """Return whether DBGMCU keeps the clocks of a core that is stopped, else of one in CSleep."""
         mode, domain = self._modes[name], DOMAINS[name]
         stopped = "STANDBY" if self._mcu.domain_state(domain) == "standby" else "STOP"
-        bit = "SLEEP" if mode is CpuMode.SLEEP else stopped
+        bit = stopped if mode is CpuMode.STOP else "SLEEP"
         word = self._mcu.dbgmcu["CR"]
         if mode is CpuMode.STOP and not self._mcu.debug_stop_retroactive:
             word &= self._emulation[name]

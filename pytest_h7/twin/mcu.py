@@ -45,6 +45,7 @@ from pytest_h7.twin.power_domains import PowerDomains
 from pytest_h7.twin.resets import NOMINAL_SUPPLY, Resets
 from pytest_h7.twin.scheduler import Scheduler, SchedulerState
 from pytest_h7.twin.serial_line import SerialLines
+from pytest_h7.twin.system_cti import SystemCti
 from pytest_h7.twin.timeline import PS_PER_S, Event
 from pytest_h7.twin.triggers import Triggers
 
@@ -134,6 +135,7 @@ class Mcu:
         self.modes = CoreModes(self)
         self.resets = Resets(self)
         self.domains = PowerDomains(self)
+        self.system_cti = SystemCti(self)
 
         self.peripherals: dict[str, Peripheral] = {}
         self._interrupt_sources: dict[str, set[str]] = {}
@@ -457,6 +459,7 @@ class Mcu:
         """Find the domains' states again after anything they depend on has changed."""
         if "RCC" in self.peripherals:
             self.domains.update()
+            self.modes.update_debug_clocks()
             self.backup_access_changed()
             self.update_kernel_clocks()
             self.observe()
@@ -480,12 +483,8 @@ class Mcu:
             self.update_kernel_clocks()
 
     def debug_clocks_changed(self) -> None:
-        """Take over what DBGMCU keeps clocked and what it freezes.
-
-        Where it keeps the clock of a core in CSleep, CYCCNT counts on.
-        """
-        for name, domain in (("cm7", "D1"), ("cm4", "D2")):
-            self.cores[name].clocked_in_sleep = bool(self.dbgmcu.field("CR", f"DBG_SLEEP{domain}"))
+        """Take over what DBGMCU keeps clocked and what it freezes."""
+        self.modes.update_debug_clocks()
         self.update_kernel_clocks()
 
     # -- resets -------------------------------------------------------------------------------------------

@@ -191,6 +191,8 @@ class Resets:
         """Reset cores with their debug logic, as the return of their supply does."""
         for name in names:
             self._mcu.cores[name].reset(0, debug=True)
+        if "cm7" in names:
+            self._mcu.system_cti.reset()
 
     def _release_later(self, delay: int) -> None:
         def release() -> None:
@@ -217,8 +219,8 @@ class Resets:
         memory = memory_at(boot_address)
         if memory in SYSTEM_MEMORIES:
             mcu.warn(
-                f"The {name.upper()} started in system memory at 0x{boot_address:08X}, where the virtual board has "
-                "no boot loader of ST's: it only waits."
+                f"The {name.upper()} started in system memory at 0x{boot_address:08X}, where the virtual board "
+                "has no boot loader of ST's: it only waits."
             )
         if memory is None or memory.writable or memory in SYSTEM_MEMORIES:
             mcu.intrude()

@@ -150,6 +150,10 @@ class Hearer(Protocol):
         """Take a frame whose last stop bit is over."""
         ...
 
+    def frame_dropped(self) -> None:
+        """Learn that the sender has gone off in the middle of a frame, of which nothing comes."""
+        ...
+
 
 class SerialPort(Hearer, Protocol):
     """A U(S)ART of the chip."""

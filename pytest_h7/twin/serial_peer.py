@@ -63,6 +63,8 @@ class SerialPeer:
         """Take the wires off."""
         if self._event is not None:
             self._event.cancel()
+            for hearer in self._hearers:
+                hearer.frame_dropped()
         self._waiting.clear()
         self._waveform.stop()
         if self._hears is not None:
@@ -88,6 +90,9 @@ class SerialPeer:
 
     def frame_started(self) -> None:
         """A character is heard when it is complete."""
+
+    def frame_dropped(self) -> None:
+        """Nothing has been heard of it."""
 
     def frame_ended(self, frame: Frame) -> None:
         """Take a character."""

@@ -50,7 +50,11 @@ void skip_faulting_instruction(uint32_t *frame)
 {
     const uint32_t first = *(const volatile uint16_t *)frame[6];
 
-    frame[6] += first >> 11 >= 0x1D ? 4u : 2u;
+    if (SCS_CFSR & SCS_CFSR_IMPRECISERR_Msk) { /* it is behind the store already */
+        SCS_CFSR = SCS_CFSR_IMPRECISERR_Msk;
+    } else {
+        frame[6] += first >> 11 >= 0x1D ? 4u : 2u;
+    }
     faulted = true;
 }
 

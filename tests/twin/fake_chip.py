@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.system_cti import SystemCti
 
 RAM_START = 0x2400_0000
 RAM_SIZE = 0x4000
@@ -13,12 +14,16 @@ class FakeCore:
     def __init__(self, name: str, cpuid: int) -> None:
         self.name = name
         self.words = {0xE000_ED00: cpuid}
+        self.channels = 0
 
     def read_debug(self, address: int) -> int:
         return self.words.get(address, 0)
 
     def write_debug(self, address: int, value: int) -> None:
         self.words[address] = value
+
+    def set_channels(self, held: int, pulses: int) -> None:
+        self.channels = held
 
 
 class FakeDbgmcu:
@@ -46,6 +51,7 @@ class FakeChip:
         self.clocked = {"cm7", "cm4"}
         self.cores = {"cm7": FakeCore("cm7", 0x411F_C271), "cm4": FakeCore("cm4", 0x410F_C241)}
         self.dbgmcu = FakeDbgmcu()
+        self.system_cti = SystemCti(self)
         self.ram = bytearray(RAM_SIZE)
         self.now = 0
         self.debug_port: object = None

@@ -63,8 +63,9 @@ class Core(NativeCore):
         running: Whether it would execute if it had a clock: not asleep, not halted, not locked up.
         halted: Whether it is in Debug state.
         lockup: Whether it has locked up (Arm DDI0403E B1.5.15).
-        clocked_in_sleep: Whether the debugger keeps its clock on in sleep, so that CYCCNT counts
-            (DBGMCU_CR.DBGSLEEP_Dx, RM0399 section 63.5.8).
+        clocked_in_sleep: Whether the debugger keeps its clock on in the sleep it is in, so that CYCCNT counts and
+            cross triggers halt it (DBGMCU_CR, RM0399 section 63.5.8).
+        channels: Cross-trigger channels that its CTI holds.
     """
 
     def __init__(self, name: str, model: str, host: CoreHost, regions: Iterable[Region]) -> None:

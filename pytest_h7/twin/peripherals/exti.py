@@ -154,7 +154,7 @@ class Exti(Peripheral):
         return bool(self._d3_pending | self._direct & _WAKE_D3)
 
     def clear_d3_pending(self, source: int) -> None:
-        """Clear the D3 requests that D3PCRx ties to a source: 0 and 1 BDMA channels 6 and 7, 2 and 3 LPTIM4 and 5."""
+        """Clear the D3 requests of a source in D3PCRx: 0 and 1 BDMA channels 6 and 7, 2 and 3 LPTIM4 and 5."""
         for line in range(96):
             if self._d3_pending >> line & 1 and self._clear_source(line) == source:
                 self._d3_pending &= ~(1 << line)

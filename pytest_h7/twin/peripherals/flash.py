@@ -6,7 +6,6 @@ answer at both addresses.
 
 from __future__ import annotations
 
-import enum
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,13 @@ from pytest_h7.twin.peripherals.flash_bank import (
     FlashBank,
     Operation,
 )
+from pytest_h7.twin.peripherals.flash_keys import KEYS, OPTION_KEYS, KeyLock
+from pytest_h7.twin.peripherals.flash_options import (
+    exchange_banks,
+    is_refused,
+    protection_level,
+    word_mask,
+)
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.timeline import PS_PER_MS
 
@@ -44,12 +50,6 @@ if TYPE_CHECKING:
 
     from pytest_h7.chip.memory import Memory
     from pytest_h7.twin.mcu import Mcu
-
-KEYS = (0x4567_0123, 0xCDEF_89AB)
-"""Keys of KEYR1 and KEYR2, which unlock CR1 and CR2."""
-
-OPTION_KEYS = (0x0819_2A3B, 0x4C5D_6E7F)
-"""Keys of OPTKEYR, which unlocks OPTCR and the ``_PRG`` registers."""
 
 OPTION_CHANGE_TIME = 300 * PS_PER_MS
 """Time of an option byte change, in picoseconds: no data sheet value; about that was seen by the
@@ -62,59 +62,6 @@ _OPTCHANGEERR = 1 << 30
 """Bit of OPTSR_CUR; OPTCR has its interrupt enable and OPTCCR its clear bit at the same position."""
 _OPT_BUSY = 1 << 0
 _SWAP_BANK = 1 << 31
-
-_LEVELS = {0xAA: 0, 0xCC: 2}
-"""RDP -> level of read protection; every other value is level 1 (RM0399 table 22)."""
-
-_BANKED_OPTIONS = ("PRAR", "SCAR", "WPSN")
-"""Option words that each bank has one of."""
-
-
-class Lock(enum.Enum):
-    """State of a register that a pair of keys unlocks."""
-
-    LOCKED = enum.auto()
-    FIRST_KEY = enum.auto()
-    UNLOCKED = enum.auto()
-    DEAD = enum.auto()
-    """A wrong sequence was written: locked until the next system reset."""
-
-
-class KeyLock:
-    """The key sequence of one register (RM0399 4.5.1)."""
-
-    def __init__(self, keys: tuple[int, int]) -> None:
-        self._keys = keys
-        self.state = Lock.LOCKED
-
-    def write_key(self, key: int) -> bool:
-        """Take a write to the key register; return False where it ends in a bus error.
-
-        A write of less than 32 bits is a wrong key like any other.
-        """
-        if self.state is Lock.LOCKED and key == self._keys[0]:
-            self.state = Lock.FIRST_KEY
-        elif self.state is Lock.FIRST_KEY and key == self._keys[1]:
-            self.state = Lock.UNLOCKED
-        else:
-            self.state = Lock.DEAD
-        return self.state is not Lock.DEAD
-
-    def break_sequence(self) -> bool:
-        """Take a write to another register; return False where it ends in a bus error."""
-        if self.state is not Lock.FIRST_KEY:
-            return True
-        self.state = Lock.DEAD
-        return False
-
-    def lock(self) -> None:
-        """Lock again by software."""
-        self.state = Lock.LOCKED
-
-    @property
-    def open(self) -> bool:
-        """Whether the register can be written."""
-        return self.state is Lock.UNLOCKED
 
 
 class Flash(Peripheral):
@@ -185,7 +132,7 @@ class Flash(Peripheral):
 
     def _swap_banks(self) -> None:
         self.swapped = not self.swapped
-        self._options = _exchanged(self._options)
+        self._options = exchange_banks(self._options)
         lower, upper = (bank.memory for bank in self.banks)
         for one, other in (
             (self.mcu.memory(lower.name), self.mcu.memory(upper.name)),
@@ -283,12 +230,7 @@ class Flash(Peripheral):
     @property
     def locked(self) -> bool:
         """Whether RDP level 1 keeps everybody out, because of an intrusion since power-on (RM0399 4.5.3)."""
-        return self._level(self._options["OPTSR"]) == 1 and self.mcu.intruded
-
-    @staticmethod
-    def _level(optsr: int) -> int:
-        option = OPTION_BYTES["RDP"]
-        return _LEVELS.get((optsr & option.mask) >> option.lsb, 1)
+        return protection_level(self._options) == 1 and self.mcu.intruded
 
     def update_lock(self) -> None:
         """Lock or unlock all cells, after RDP or what intrudes has changed."""
@@ -349,7 +291,7 @@ class Flash(Peripheral):
 
     def save(self) -> dict[str, int]:
         """Return the option words, ``{"OPTSR": ..., "BOOT7": ...}``, for `load`; bank 1 is the chip's own."""
-        return _exchanged(self._options) if self.swapped else dict(self._options)
+        return exchange_banks(self._options) if self.swapped else dict(self._options)
 
     def load(self, options: Mapping[str, int]) -> None:
         """Put option words in force, as if they had been programmed; the next reset starts with them.
@@ -361,16 +303,30 @@ class Flash(Peripheral):
         if unknown:
             raise ValueError(f"no such option word: {', '.join(sorted(unknown))}")
         words = self.save() | dict(options)
-        self._options = _exchanged(words) if self.swapped else words
+        self._options = exchange_banks(words) if self.swapped else words
         self._load()
         self.update_lock()
+
+    @property
+    def physical_banks(self) -> tuple[FlashBank, ...]:
+        """The banks as the chip has them: the first holds what would be at the lower addresses without a swap."""
+        return self.banks[::-1] if self.swapped else self.banks
+
+    def broken_words(self) -> list[list[int]]:
+        """Return the numbers of the flash words whose ECC does not fit, for `load_broken_words`."""
+        return [bank.broken_words() for bank in self.physical_banks]
+
+    def load_broken_words(self, words: list[list[int]]) -> None:
+        """Break flash words of both banks."""
+        for bank, numbers in zip(self.physical_banks, words, strict=True):
+            bank.break_words(numbers)
 
     def _read_option(self, register: str, master: Master) -> int:
         return self._options[register] | (self._option_status if register == "OPTSR" else 0)
 
     def _write_option(self, option: OptionByte, value: int, master: Master) -> None:
         if self._option_lock.open:
-            self[program_register(option)] = value & _word_mask(option.register)
+            self[program_register(option)] = value & word_mask(option.register)
 
     def read_OPTCR(self, master: Master) -> int:
         swapped = _SWAP_BANK if self.swapped else 0
@@ -402,9 +358,9 @@ class Flash(Peripheral):
         changes = {register: wanted[register] ^ word for register, word in self._options.items()}
         if not any(changes.values()):
             return
-        level, before = self._level(wanted["OPTSR"]), self._level(self._options["OPTSR"])
+        level, before = protection_level(wanted), protection_level(self._options)
         refused = any(
-            changes[option.register] & option.mask for option in OPTION_BYTES.values() if _refused(option)
+            changes[option.register] & option.mask for option in OPTION_BYTES.values() if is_refused(option)
         )
         if refused or level == 2:
             self._option_status |= _OPTCHANGEERR
@@ -422,7 +378,7 @@ class Flash(Peripheral):
         self.update_lock()
 
     def _regress(self, wanted: dict[str, int]) -> None:
-        """Return to RDP level 0: erase everything, write protected or not, then change the options (RM0399 4.5.3)."""
+        """Return to RDP level 0: erase everything, write protected or not, then change options (RM0399 4.5.3)."""
         every = range(SECTORS)
 
         def complete() -> None:
@@ -447,17 +403,3 @@ class Flash(Peripheral):
 
 def _keep() -> None:
     """Leave the old option bytes in force: a reset during a change does (RM0399 4.3.14)."""
-
-
-def _refused(option: OptionByte) -> bool:
-    return option.protected and option.name not in ("WRPSn1", "WRPSn2", "RDP")
-
-
-def _exchanged(words: Mapping[str, int]) -> dict[str, int]:
-    """Return option words with those of bank 1 and bank 2 in each other's place."""
-    others = {f"{name}{bank}": f"{name}{3 - bank}" for name in _BANKED_OPTIONS for bank in (1, 2)}
-    return {register: words[others.get(register, register)] for register in words}
-
-
-def _word_mask(register: str) -> int:
-    return sum(option.mask for option in OPTION_BYTES.values() if option.register == register)

@@ -16,7 +16,7 @@ from pytest_h7.twin.clock_limits import programming_delay
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.peripherals.flash import Flash
@@ -312,19 +312,27 @@ class FlashBank:
         every = slice(0, len(self._guard))
         self._set_guard(every, bytes(self._guard).translate(_LOCK_BITS if locked else _UNLOCK_BITS))
 
+    def broken_words(self) -> list[int]:
+        """Return the numbers of the flash words whose ECC does not fit."""
+        return [number for number, wrong in enumerate(self._guard) if wrong & BROKEN]
+
+    def break_words(self, numbers: Iterable[int]) -> None:
+        """Spoil the ECC of flash words."""
+        for number in numbers:
+            self._set_guard(slice(number, number + 1), bytes([self._guard[number] | BROKEN]))
+
     def _program(self, word: int, data: bytes) -> None:
         """Program a flash word: only zeros can be made, and the ECC only fits a word that was erased."""
         old = bytes(self._cells[word : word + FLASH_WORD_SIZE])
         index = word // FLASH_WORD_SIZE
         if data != old and old != bytes([_ERASED]) * FLASH_WORD_SIZE:
-            self._set_guard(slice(index, index + 1), bytes([self._guard[index] | BROKEN]))
+            self.break_words((index,))
         self._change(word, bytes(before & new for before, new in zip(old, data, strict=True)))
 
     def _program_half(self, word: int, data: bytes) -> None:
         half = FLASH_WORD_SIZE // 2
         self._program(word, data[:half] + bytes([_ERASED]) * half)
-        index = word // FLASH_WORD_SIZE
-        self._set_guard(slice(index, index + 1), bytes([self._guard[index] | BROKEN]))
+        self.break_words((word // FLASH_WORD_SIZE,))
 
     def erase_cells(self, sectors: range) -> None:
         """Make all cells of sectors ones."""

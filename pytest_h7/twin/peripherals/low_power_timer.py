@@ -19,8 +19,11 @@ from pytest_h7.twin.peripherals.kernel_clocks import kernel_clock_hz, kernel_clo
 from pytest_h7.twin.peripherals.low_power_counter import LowPowerCounter
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.timer_clock import TickCounter
+from pytest_h7.twin.timeline import PS_PER_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
     from pytest_h7.twin.timeline import Event
@@ -30,6 +33,9 @@ SYNCHRONIZATION = 3
 
 LOST_EDGES = 5
 """Edges of an external clock, after the timer is enabled, that are not counted (RM0399 45.4.12)."""
+
+_OWN_EDGE_DELAY = 100 * PS_PER_NS
+"""By how much an input is late that the timer's own output moves, by whatever way."""
 
 _CMPM, _ARRM, _EXTTRIG, _CMPOK, _ARROK, _UP, _DOWN = (1 << bit for bit in range(7))
 _ENABLE, _SNGSTRT, _CNTSTRT, _COUNTRST, _RSTARE = (1 << bit for bit in range(5))
@@ -74,6 +80,7 @@ class LowPowerTimer(Peripheral):
         self._trigger: str | None = None
         self._lost_edges = 0
         self._output: bool | None = None
+        self._busy = False
         mcu.pins.add_source(self, [f"{name}_OUT"])
         mcu.triggers.make(f"{name}_OUT", self.observation_changed)
         self._observed = False
@@ -209,6 +216,11 @@ class LowPowerTimer(Peripheral):
         return triggers[selection] if selection < len(triggers) else None
 
     def _pin_changed(self, signal: str, level: bool | None) -> None:
+        if self._busy:
+            self._take_later(partial(self._pin_changed, signal, level))
+            return
+        if signal not in self._inputs:
+            return
         before, self._inputs[signal] = bool(self._inputs[signal]), level
         if bool(level) is before:
             return
@@ -218,6 +230,10 @@ class LowPowerTimer(Peripheral):
         self._advance()
         self._count_edge(1 if signal.endswith("IN1") else 2, rising=not before)
         self._settle()
+
+    def _take_later(self, edge: Callable[[], None]) -> None:
+        """Let an edge wait that the timer itself has made: a ring of signals without any delay has no end."""
+        self.mcu.schedule(_OWN_EDGE_DELAY, edge)
 
     def _count_edge(self, number: int, *, rising: bool) -> None:
         polarity = self.field("CFGR", "CKPOL")
@@ -236,6 +252,9 @@ class LowPowerTimer(Peripheral):
 
     def _triggered(self, rising: bool) -> None:
         """Take an edge of the selected trigger; its synchronization takes no time here."""
+        if self._busy:
+            self._take_later(partial(self._triggered, rising))
+            return
         self._advance()
         edges = self.field("CFGR", "TRIGEN")
         if edges & (1 if rising else 2) and self["CR"] & _ENABLE and self._counter.trigger():
@@ -262,10 +281,15 @@ class LowPowerTimer(Peripheral):
 
     def _drive(self) -> None:
         output = self._counter.output is not bool(self.field("CFGR", "WAVPOL"))
-        if output is not self._output:
-            self._output = output
+        if output is self._output:
+            return
+        self._output = output
+        before, self._busy = self._busy, True
+        try:
             self.mcu.pins.set_signal(f"{self.name}_OUT", output)
             self.mcu.triggers.set(f"{self.name}_OUT", output)
+        finally:  # a pin may be held at the other level
+            self._busy = before
 
     def _schedule(self) -> None:
         if self._event is not None:

@@ -356,8 +356,8 @@ class Rcc(Peripheral):
         """Return a clock in Hz.
 
         Args:
-            name: ``sys``, ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``, ``csi``,
-                ``hse``, ``hsi48``, ``lse`` or ``lsi``.
+            name: ``sys``, ``cm7``, ``cm4``, ``hclk``, ``pclk1`` to ``pclk4``, ``pll1`` (its output P), ``hsi``,
+                ``csi``, ``hse``, ``hsi48``, ``lse`` or ``lsi``.
 
         Raises:
             KeyError: there is no clock of that name.

@@ -303,7 +303,6 @@ class Rtc(Peripheral):
             self._counter.calibrate(tick + _START, self["CALR"])
             self._calibration_due = self._hour_change_due = None
             self._shadows.desynchronise(tick + _START)
-            self._shadows.unlock()
         self._init_from = None
         self._written = {}
 

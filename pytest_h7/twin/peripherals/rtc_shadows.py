@@ -26,10 +26,6 @@ class ShadowRegisters:
         """Clear RSF until the copy that follows a cycle of RTCCLK."""
         self._synchronised_from = tick + SYNCHRONISATION
 
-    def unlock(self) -> None:
-        """Let the copies follow the calendar again."""
-        self._lock.clear()
-
     def synchronised(self, tick: int) -> bool:
         """Return whether there has been a copy since RSF was cleared."""
         return tick >= self._synchronised_from

@@ -1,8 +1,9 @@
 """What comes into a timer: edges of pins and triggers, for capture, the slave modes, encoders and break.
 
 Sources: RM0399 40.3.4, 40.3.6, 40.3.7, 40.3.16, 40.3.22, 40.3.26, 40.4.3, 40.4.7. Filters are not modelled and
-let everything through, and the delays of synchronization are zero. Of the inputs that TIMx_TISEL and TIMx_AF1 can
-select only the pins are connected. A break input that no pin is switched to is inactive.
+let everything through, and the delays of synchronization are zero but where an output moves its own input. Of the
+inputs that TIMx_TISEL and TIMx_AF1 can select only the pins are connected. A break input that no pin is switched
+to is inactive.
 """
 
 from __future__ import annotations
@@ -11,9 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.peripherals.timer_channel import TRC
+from pytest_h7.twin.timeline import PS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_h7.twin.peripherals.timer_core import TimerCore
+
+SYNCHRONIZATION = 2
+"""Periods of the clock by which an input is late that the timer's own output moves, by whatever way."""
 
 _ENCODERS = {1: (1,), 2: (2,), 3: (1, 2)}
 """SMS -> inputs whose edges an encoder mode counts."""
@@ -181,6 +188,11 @@ class TimerInputs:
 
     def _pin_changed(self, signal: str, level: bool | None) -> None:
         timer = self._timer
+        if timer.outputs.busy:
+            self._take_later(partial(self._pin_changed, signal, level))
+            return
+        if signal not in self._levels:
+            return
         timer.advance()
         inputs = [self._input(number) for number in range(1, _INPUTS + 1)]
         external = self._slave and self._external
@@ -192,6 +204,12 @@ class TimerInputs:
             self._external_edge(rising=not external)
         self.check_breaks()
         timer.settle()
+
+    def _take_later(self, edge: Callable[[], None]) -> None:
+        """Let an edge wait that the timer itself has made: a ring of signals without any delay has no end."""
+        hz = self._timer.clock_hz
+        if hz:
+            self._timer.mcu.schedule(SYNCHRONIZATION * PS_PER_S // hz, edge)
 
     def _input_edge(self, number: int, *, rising: bool) -> None:
         timer = self._timer
@@ -226,6 +244,9 @@ class TimerInputs:
             self._trigger_edge(active=rising)
 
     def _internal_trigger(self, level: bool) -> None:
+        if self._timer.outputs.busy:
+            self._take_later(partial(self._internal_trigger, level))
+            return
         self._timer.advance()
         self._trigger_edge(active=level)
         self._timer.settle()

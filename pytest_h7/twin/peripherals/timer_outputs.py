@@ -52,6 +52,8 @@ class TimerOutputs:
         self._driven: dict[str, bool | None] = {}
         self.watched: tuple[Channel, ...] = ()
         """The channels of which somebody notices an edge of the output reference when it happens."""
+        self.busy = False
+        """Whether a signal is just being given a level."""
         self._driving: tuple[tuple[Channel, str], ...] = ()
         self._heard: tuple[str, ...] = ()
         self._references: dict[int, bool] = {}
@@ -117,9 +119,13 @@ class TimerOutputs:
     # -- events ---------------------------------------------------------------------------------
 
     def _pulse(self, mode: int) -> None:
-        for name in self._heard:
-            if self._master_mode(name) == mode:
-                self._timer.mcu.triggers.pulse(name)
+        before, self.busy = self.busy, True
+        try:
+            for name in self._heard:
+                if self._master_mode(name) == mode:
+                    self._timer.mcu.triggers.pulse(name)
+        finally:
+            self.busy = before
 
     def restarted(self) -> None:
         """UG or a reset by the trigger has restarted the counter."""
@@ -142,12 +148,16 @@ class TimerOutputs:
         for channel, name in self._driving:
             output, complement = self._levels(channel, timer.reference(channel))
             changes += [(name, output), (f"{name}N", complement)]
-        for name, level in changes:
-            if self._driven.get(name) is not level:
-                self._driven[name] = level
-                timer.mcu.pins.set_signal(name, level)
-        for name in self._heard:
-            timer.mcu.triggers.set(name, self._trigger_level(name))
+        before, self.busy = self.busy, True
+        try:
+            for name, level in changes:
+                if self._driven.get(name) is not level:
+                    self._driven[name] = level
+                    timer.mcu.pins.set_signal(name, level)
+            for name in self._heard:
+                timer.mcu.triggers.set(name, self._trigger_level(name))
+        finally:  # a pin may be held at the other level
+            self.busy = before
 
     def _trigger_level(self, name: str) -> bool:
         mode = self._master_mode(name)

@@ -133,6 +133,10 @@ class Usart(UsartSettings):
         """Take a start bit."""
         self._receiver.frame_started()
 
+    def frame_dropped(self) -> None:
+        """Forget a start bit."""
+        self._receiver.frame_dropped()
+
     def frame_ended(self, frame: Frame) -> None:
         """Take a frame."""
         self._receiver.frame_ended(frame)

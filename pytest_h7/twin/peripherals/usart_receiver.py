@@ -69,6 +69,10 @@ class Receiver:
         if self._wakes_by(WakeUp.START_BIT):
             self._usart.wake_up()
 
+    def frame_dropped(self) -> None:
+        """Forget a start bit: the sender has gone off."""
+        self.busy = False
+
     def frame_ended(self, frame: Frame) -> None:
         """Take a frame, if the receiver works."""
         usart = self._usart

@@ -63,6 +63,9 @@ class Transmitter:
         """Drop what is under way."""
         if self._event is not None:
             self._event.cancel()
+        for hearer in self._hearers:
+            hearer.frame_dropped()
+        self._hearers = []
         self._event = None
         self._character = None
         self.break_requested = False
@@ -141,7 +144,8 @@ class Transmitter:
             self.break_requested = False
         else:
             self._character = None
-        for hearer in self._hearers:
+        hearers, self._hearers = self._hearers, []
+        for hearer in hearers:
             hearer.frame_ended(frame)
         if usart.half_duplex:
             usart.frame_ended(frame)

@@ -114,6 +114,34 @@ def test_firmware_that_drives_against_a_held_level_is_an_error_too(chip: Bench) 
         configure(chip, "PC13", OUTPUT)
 
 
+def test_output_that_changes_against_a_held_level_is_an_error(chip: Bench) -> None:
+    configure(chip, "PB2", OUTPUT)
+    chip.pins.drive("PB2", False)
+    with pytest.raises(PinContention):
+        chip.write("GPIOB.ODR", 1 << 2)
+    assert chip.read("GPIOB.ODR") == 1 << 2
+    assert not chip.pins.level("PB2")
+
+
+def test_output_shows_on_every_pin_of_its_wire(chip: Bench) -> None:
+    configure(chip, "PB2", OUTPUT)
+    configure(chip, "PC5", INPUT)
+    chip.pins.connect("PB2", "PC5")
+    for odr in (1 << 2, 0, 1 << 2):
+        chip.write("GPIOB.ODR", odr)
+        assert bool(chip.read("GPIOC.IDR") & 1 << 5) is bool(odr)
+
+
+@pytest.mark.parametrize("mode", [INPUT, ALTERNATE, ANALOG])
+def test_pin_that_is_no_output_any_more_does_not_follow_odr(chip: Bench, mode: int) -> None:
+    configure(chip, "PB2", OUTPUT)
+    configure(chip, "PB2", mode)
+    chip.write("GPIOB.ODR", 1 << 2)
+    assert not chip.pins.level("PB2")
+    configure(chip, "PB2", OUTPUT)
+    assert chip.pins.level("PB2")
+
+
 def test_an_unknown_pin_is_an_error(chip: Bench) -> None:
     with pytest.raises(ValueError, match="no pin PZ1"):
         chip.pins.level("PZ1")

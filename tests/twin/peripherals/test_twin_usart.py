@@ -739,6 +739,20 @@ def test_two_ports_talk_over_a_wire(desk: Desk) -> None:
     assert not other.status & RXNE
 
 
+def test_a_sender_that_goes_off_leaves_nothing(desk: Desk) -> None:
+    one, other = Port(desk, "USART1"), Port(desk, "UART7")
+    desk.mcu.pins.connect(one.tx, other.rx)
+    one.open()
+    other.open()
+    one.send(b"1")
+    one.run(FRAME // 2)
+    assert other.status & BUSY
+    one.write("CR1", 0)
+    assert not other.status & BUSY
+    one.run(2 * FRAME)
+    assert not other.status & (RXNE | FE)
+
+
 def test_dma_requests_follow_the_data_registers(port: Port, line: SerialPeer) -> None:
     held: dict[str, bool] = {}
     port.mcu.hold_dma_request = lambda request, level: held.update({request: level})  # type: ignore[method-assign]

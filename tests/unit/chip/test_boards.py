@@ -56,6 +56,15 @@ def test_discovery_boards_have_a_crystal() -> None:
         assert board_description(name).hse_hz == 25_000_000
 
 
+def test_ethernet_transceiver_of_a_board(tmp_path: Path) -> None:
+    assert board_description("nucleo-h755zi-q").phy_address == 0
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    assert board_description(str(path)).phy_address is None
+    path.write_text(OWN + "\n[ethernet]\nphy_address = 31\n")
+    assert board_description(str(path)).phy_address == 31
+
+
 def test_own_board(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(OWN)
@@ -92,6 +101,11 @@ def test_there_is_no_such_board() -> None:
         ('pressed = "low"', 'pressed = "down"', "button.pressed must be high or low"),
         ('RED = { pin = "PK15", lit = "low" }', 'RED = "PK15"', "RED must be a table"),
         ('usart = "LPUART1"', 'usart = "USART9"', "vcp.usart is 'USART9', which is no USART of the chip"),
+        (
+            'name = "own"',
+            'name = "own"\nethernet.phy_address = 32',
+            "ethernet.phy_address is 32, and PHYs have addresses 0 to 31",
+        ),
         ('name = "own"', 'name = "own"\ncolour = "blue"', "it has colour, which means nothing"),
         ('name = "own"', "name = ", "Invalid value"),
     ],

@@ -19,8 +19,8 @@
  *
  * Files: decode.c opcode to h7_insn; execute.c, execute_float.c h7_insn to effect; float.c arithmetic;
  * memory.c the address space; exceptions.c entry, return, faults, lockup; nvic.c; systick.c; mpu.c; scs.c the
- * private peripheral bus with SCB; debug.c halting, FPB, DWT; run.c time and sleep of one core;
- * schedule.c both cores; snapshot.c.
+ * private peripheral bus with SCB; debug.c halting; fpb.c; dwt.c; cti.c cross triggers; run.c time and sleep of
+ * one core; schedule.c both cores; snapshot.c.
  */
 #ifndef H7CORE_H
 #define H7CORE_H
@@ -185,6 +185,7 @@ struct h7_fpb {
     uint32_t code, literals; /* comparators: 8+0 (version 2), 6+2 (version 1) */
     uint32_t version;
     bool enabled;
+    bool patches_code, patches_literals; /* a comparator replaces words of this kind */
     uint32_t remap;
     uint32_t comparator[H7_FPB_COMPARATORS];
 };
@@ -193,6 +194,7 @@ struct h7_dwt {
     uint32_t control;
     bool counting;
     uint64_t start; /* while counting: cycle of count 0; else the negated count */
+    uint64_t match; /* cycle, of those that are counted, at which CYCCNT is what it is compared with; H7_NEVER */
     uint32_t comparator[H7_DWT_COMPARATORS], mask[H7_DWT_COMPARATORS], function[H7_DWT_COMPARATORS];
     bool matched[H7_DWT_COMPARATORS];
     uint32_t counter[5]; /* CPICNT, EXCCNT, SLEEPCNT, LSUCNT, FOLDCNT: stored */
@@ -207,6 +209,17 @@ struct h7_debug {
     bool reset_seen;      /* S_RESET_ST */
     uint64_t seen_cycles; /* S_RETIRE_ST */
     uint32_t halt_reason; /* bits of DFSR: halt behind the current instruction; 0 none */
+};
+
+enum { H7_CTI_TRIGGERS = 8, H7_CTI_CHANNELS = 4, H7_CTI_DEBUG_REQUEST = 1 /* trigger output 0 */ };
+struct h7_cti {
+    bool enabled;
+    uint8_t in[H7_CTI_TRIGGERS], out[H7_CTI_TRIGGERS]; /* the channels of each trigger */
+    uint32_t application; /* channels that CTIAPPSET holds */
+    uint32_t gate;
+    uint32_t outputs;     /* those that are active until they are acknowledged */
+    uint32_t arriving;    /* those whose effect is still to come: h7_cti_deliver */
+    uint32_t matrix;      /* channels that the system's interface holds */
 };
 
 /* ---- instructions ------------------------------------------------------------------------------------ */
@@ -348,6 +361,7 @@ struct h7_core {
     struct h7_fpb fpb;
     struct h7_dwt dwt;
     struct h7_debug debug;
+    struct h7_cti cti;
 
     bool event;             /* event register */
     bool lockup;
@@ -383,6 +397,7 @@ struct h7_core {
     uint32_t breakpoint[H7_FPB_COMPARATORS * 2 + H7_DWT_COMPARATORS]; /* addresses to stop in front of */
     uint32_t breakpoints;
     struct h7_busy busy;
+    bool in_run;            /* inside h7_core_run */
     bool watching;          /* data watchpoints are active: h7_debug_watched decides per page */
     bool reports_exceptions; /* tell the host when IPSR changes */
     uint32_t reported_ipsr;
@@ -412,7 +427,8 @@ void h7_core_set_jumps(struct h7_core *core, bool enabled);
 /* For host functions: h7_core_run returns behind the current instruction. */
 void h7_core_stop(struct h7_core *core);
 bool h7_core_running(const struct h7_core *core); /* not asleep, halted, or locked up without an NMI */
-uint64_t h7_core_cycles_to_tick(const struct h7_core *core); /* H7_NEVER if SysTick will not pend */
+/* Until SysTick pends, or CYCCNT is what DWT compares it with; H7_NEVER if neither will be. */
+uint64_t h7_core_cycles_to_tick(const struct h7_core *core);
 void h7_core_set_irq(struct h7_core *core, uint32_t irq, bool level);
 void h7_core_pulse_irq(struct h7_core *core, uint32_t irq);
 void h7_core_set_event(struct h7_core *core);
@@ -424,6 +440,10 @@ void h7_core_halt(struct h7_core *core, uint32_t dfsr);
 /* The debugger's word access to 0xE000_0000 - 0xE00F_FFFF. */
 uint32_t h7_core_read_debug(struct h7_core *core, uint32_t address);
 void h7_core_write_debug(struct h7_core *core, uint32_t address, uint32_t value);
+/* The cross-trigger matrix: the channels that a core's interface holds, and those that something else than the
+ * cores' interfaces holds or sends pulses on. */
+uint32_t h7_core_channels(const struct h7_core *core);
+void h7_core_set_channels(struct h7_core *core, uint32_t held, uint32_t pulses);
 /* Registers by DCRSR.REGSEL (Arm DDI0403E C1.6.3): 0-15, 16 xPSR, 17 MSP, 18 PSP, 20 the special ones, 33
  * FPSCR, 64-95 S0-S31. */
 uint32_t h7_core_register(const struct h7_core *core, uint32_t selector);
@@ -599,7 +619,7 @@ void h7_mpu_reset(struct h7_core *core);
 uint32_t h7_mpu_read(const struct h7_core *core, uint32_t address);
 void h7_mpu_write(struct h7_core *core, uint32_t address, uint32_t value);
 
-/* debug.c */
+/* debug.c, fpb.c, dwt.c: debug.h has the rest. */
 void h7_debug_reset(struct h7_core *core, bool debug); /* DHCSR, DEMCR, DFSR, FPB, DWT */
 /* A BKPT instruction, a breakpoint in front of an instruction, or a watchpoint (reason: bit of DFSR): halt,
  * DebugMonitor or HardFault. True if the instruction is not to be executed now. */
@@ -615,5 +635,14 @@ bool h7_debug_stepping(const struct h7_core *core);
 void h7_debug_stepped(struct h7_core *core);
 uint32_t h7_debug_load(struct h7_core *core, uint32_t address, bool debugger);  /* FPB, DWT, DHCSR-DEMCR */
 void h7_debug_store(struct h7_core *core, uint32_t address, uint32_t value, bool debugger);
+/* The cycle at which CYCCNT is what it is compared with, H7_NEVER; and what is due by now happens. */
+uint64_t h7_dwt_due(const struct h7_core *core);
+void h7_dwt_fire(struct h7_core *core);
+
+/* cti.c */
+bool h7_cti_read(const struct h7_core *core, uint32_t offset, uint32_t *value); /* false: not one of its registers */
+bool h7_cti_write(struct h7_core *core, uint32_t offset, uint32_t value);
+/* What the other core's run has triggered takes effect now, where their times meet. */
+void h7_cti_deliver(struct h7_core *core);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "busy.h"
+#include "debug.h"
 #include "operations.h"
 
 enum { CODE_BUCKETS = 256, CODE_RECENT = 64, CODE_ENTRIES = H7_PAGE / 2 };
@@ -210,9 +211,8 @@ struct h7_code_page *h7_code_at(struct h7_core *core, uint32_t address) {
         return cannot_fetch(core, H7_MEM_MANAGE, H7_IACCVIOL);
     }
     const uint8_t *memory = h7_memory_at(core, page_of(address), H7_PAGE);
-    if (!memory) {
-        return region_at(core, address) ? h7_code_single(core, address)
-                                        : cannot_fetch(core, H7_BUS_FAULT_EXCEPTION, H7_IBUSERR);
+    if (!memory) { /* another one replaces it, or the host answers for a part */
+        return h7_code_single(core, address);
     }
     struct h7_code_page *page = find_code(core, page_of(address));
     if (!page || page->memory != memory) {
@@ -231,15 +231,14 @@ static bool fetch(struct h7_core *core, uint32_t address, uint16_t *halfword) {
     if (!(h7_mpu_permissions(core, address, core->privileged, &uniform) & H7_MAY_EXECUTE)) {
         return cannot_fetch(core, H7_MEM_MANAGE, H7_IACCVIOL);
     }
-    const uint8_t *memory = h7_memory_at(core, address, 2);
+    uint32_t place = h7_fpb_fetched(core, address), value = 0;
+    const uint8_t *memory = h7_memory_at(core, place, 2);
     if (memory) {
         *halfword = h7_get16(memory);
         return true;
     }
-    uint32_t value = 0;
     core->busy.effect = true;
-    if (!region_at(core, address) ||
-        core->host.read(core->host.context, core, address, 2, &value) != H7_BUS_OK) {
+    if (!region_at(core, place) || core->host.read(core->host.context, core, place, 2, &value) != H7_BUS_OK) {
         return cannot_fetch(core, H7_BUS_FAULT_EXCEPTION, H7_IBUSERR);
     }
     *halfword = (uint16_t)value;
@@ -279,6 +278,10 @@ void h7_code_decode(struct h7_core *core, struct h7_code_page *page, uint32_t in
             insn->op = insn->it_op = H7_OP_BREAKPOINT;
             return;
         }
+    }
+    if (h7_fpb_fetched(core, address) != address || h7_fpb_fetched(core, address + 2) != address + 2) {
+        insn->op = insn->it_op = H7_OP_STRADDLE;
+        return;
     }
     uint16_t first = h7_get16(page->memory + 2 * index), second = 0;
     if (is_wide(first)) {
@@ -333,7 +336,7 @@ static void translate(struct h7_core *core, uint32_t address, const struct h7_re
     uint8_t *memory = region->memory + (page - region->address);
     struct h7_tlb_entry *entry = &core->tlb[h7_tlb_index(address)];
     entry->offset = (uintptr_t)region->memory - region->address;
-    entry->read = permissions & H7_MAY_READ ? page : H7_TLB_EMPTY;
+    entry->read = permissions & H7_MAY_READ && !h7_fpb_patches_page(core, page) ? page : H7_TLB_EMPTY;
     bool may_write = permissions & H7_MAY_WRITE && region->writable && !reserved_by_peer(core, memory) &&
                      !holds_code(core, memory);
     entry->write = may_write ? page : H7_TLB_EMPTY;
@@ -372,9 +375,9 @@ static bool permitted(struct h7_core *core, uint32_t address, uint32_t permissio
     return false;
 }
 
-/* A naturally aligned access of one of the sizes that exist. */
+/* A naturally aligned access of one of the sizes that exist; or else not whole, a byte of one that is not. */
 static enum h7_result load_aligned(struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value,
-                                   bool privileged) {
+                                   bool privileged, bool whole) {
     if (is_private(address)) {
         core->busy.effect = true;
         return h7_scs_load(core, address, size, value, privileged);
@@ -382,20 +385,21 @@ static enum h7_result load_aligned(struct h7_core *core, uint32_t address, uint3
     if (!permitted(core, address, H7_MAY_READ, privileged)) {
         return H7_FAULTED;
     }
-    const struct h7_region *region = region_at(core, address);
+    uint32_t place = whole ? h7_fpb_loaded(core, address) : address;
+    const struct h7_region *region = region_at(core, place);
     enum h7_result result = H7_DONE;
     *value = 0;
-    if (region && !is_guarded(region, address, size)) {
-        const uint8_t *memory = region->memory + (address - region->address);
+    if (region && !is_guarded(region, place, size)) {
+        const uint8_t *memory = region->memory + (place - region->address);
         *value = size == 4 ? h7_get32(memory) : size == 2 ? h7_get16(memory) : *memory;
         if (core->busy.observing) {
             h7_busy_read(core, memory);
-        } else if (privileged == core->privileged) {
+        } else if (privileged == core->privileged && place == address) {
             translate(core, address, region);
         }
-    } else if (region || is_peripheral(address)) {
+    } else if (region || is_peripheral(place)) {
         core->busy.effect = true;
-        result = bus_result(core, core->host.read(core->host.context, core, address, size, value), address);
+        result = bus_result(core, core->host.read(core->host.context, core, place, size, value), address);
     } else {
         result = bus_result(core, H7_BUS_FAULT, address);
     }
@@ -419,8 +423,8 @@ static void written(struct h7_core *core, const uint8_t *memory, uint32_t size) 
 /* Bits of ABFSR (Arm DDI0489F 3.3.9). */
 enum { ABFSR_AHBP = 1 << 2, ABFSR_AXIM = 1 << 3, SLVERR = 2 << 8, DECERR = 3 << 8 };
 
-/* At which interface of the Cortex-M7 an error arrives. That AHBP reaches 256 MB, which the peripherals of D2 are
- * in, and that only an address which nothing answers is a decode error, is not known of the hardware. */
+/* At which interface of the Cortex-M7 an error arrives: AHBP leads to the peripherals of D2 (RM0399 section 2.1).
+ * That only an address which nothing answers is a decode error is not known of the hardware. */
 static uint32_t interface_of(const struct h7_core *core, uint32_t address) {
     if (address >> 28 == 4 || address >= 0xE0000000) {
         return ABFSR_AHBP;
@@ -495,7 +499,7 @@ static bool bears_unaligned(struct h7_core *core, uint32_t address) {
 
 enum h7_result h7_load_as(struct h7_core *core, uint32_t address, uint32_t size, uint32_t *value, bool privileged) {
     if (!(address & (size - 1))) {
-        return load_aligned(core, address, size, value, privileged);
+        return load_aligned(core, address, size, value, privileged, true);
     }
     if (!bears_unaligned(core, address)) {
         return H7_FAULTED;
@@ -503,7 +507,7 @@ enum h7_result h7_load_as(struct h7_core *core, uint32_t address, uint32_t size,
     uint32_t whole = 0;
     for (uint32_t index = 0; index < size; index++) {
         uint32_t byte;
-        enum h7_result result = load_aligned(core, address + index, 1, &byte, privileged);
+        enum h7_result result = load_aligned(core, address + index, 1, &byte, privileged, false);
         if (result != H7_DONE) {
             return result;
         }

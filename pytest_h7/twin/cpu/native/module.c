@@ -322,6 +322,15 @@ static PyObject *core_write_debug(Core *self, PyObject *arguments) {
     return none_or_error(self);
 }
 
+static PyObject *core_set_channels(Core *self, PyObject *arguments) {
+    unsigned held, pulses;
+    if (!PyArg_ParseTuple(arguments, "II", &held, &pulses)) {
+        return NULL;
+    }
+    h7_core_set_channels(self->core, held, pulses);
+    return none_or_error(self);
+}
+
 static PyObject *core_map(Core *self, PyObject *arguments) {
     unsigned address, size;
     unsigned long long pointer;
@@ -480,6 +489,10 @@ static PyObject *get_depth(Core *self, void *unused) {
     (void)unused;
     return PyLong_FromLong(self->core->sleep);
 }
+static PyObject *get_channels(Core *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLong(h7_core_channels(self->core));
+}
 static PyObject *get_clocked(Core *self, void *unused) {
     (void)unused;
     return PyBool_FromLong(self->core->clocked_in_sleep);
@@ -535,6 +548,7 @@ static PyMethodDef methods[] = {
     METHOD(halt, METH_VARARGS),
     METHOD(read_debug, METH_O),
     METHOD(write_debug, METH_VARARGS),
+    METHOD(set_channels, METH_VARARGS),
     METHOD(map, METH_VARARGS),
     METHOD(unmap, METH_VARARGS),
     METHOD(guard, METH_VARARGS),
@@ -555,6 +569,7 @@ static PyGetSetDef properties[] = {
     {"cycles", (getter)get_cycles, NULL, NULL, NULL},   {"running", (getter)get_running, NULL, NULL, NULL},
     {"halted", (getter)get_halted, NULL, NULL, NULL},   {"lockup", (getter)get_lockup, NULL, NULL, NULL},
     {"sleep_depth", (getter)get_depth, NULL, NULL, NULL},
+    {"channels", (getter)get_channels, NULL, NULL, NULL},
     {"clocked_in_sleep", (getter)get_clocked, (setter)set_clocked, NULL, NULL},
     {"skips_busy_loops", (getter)get_jumps, (setter)set_jumps, NULL, NULL},
     {"reports_exceptions", (getter)get_reports, (setter)set_reports, NULL, NULL},

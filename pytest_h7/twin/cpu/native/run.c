@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "busy.h"
+#include "debug.h"
 #include "float.h"
 #include "memory.h"
 
@@ -81,6 +82,7 @@ static void reset(struct h7_core *core, uint32_t vector_table, bool debug) {
     if (h7_debug_catches(core, H7_RESET)) {
         h7_core_halt(core, H7_DFSR_VCATCH);
     }
+    h7_debug_request(core);
 }
 
 void h7_core_reset(struct h7_core *core, uint32_t vector_table, bool debug) {
@@ -124,6 +126,7 @@ void h7_wake(struct h7_core *core) {
     } else {
         core->host.woke(core->host.context, core);
     }
+    h7_debug_request(core); /* it had no clock to answer it */
 }
 
 void h7_wait(struct h7_core *core, bool for_event) {
@@ -170,9 +173,23 @@ static void settle(struct h7_core *core) {
     core->left = 0;
 }
 
+static uint64_t least(uint64_t one, uint64_t other) { return one < other ? one : other; }
+
+/* What counts cycles and has something to do by now. */
+static void fire(struct h7_core *core) {
+    if (core->systick.due <= core->run_end) {
+        h7_systick_fire(core);
+    }
+    if (h7_dwt_due(core) <= core->run_end) {
+        h7_dwt_fire(core);
+    }
+}
+
 static void sleep_until(struct h7_core *core, uint64_t deadline) {
-    uint64_t now = core->run_end, due = core->systick.due;
-    uint64_t until = due < deadline ? due : deadline;
+    uint64_t now = core->run_end, until = least(core->systick.due, deadline);
+    if (core->clocked_in_sleep) {
+        until = least(until, h7_dwt_due(core));
+    }
     if (until < now) {
         until = now;
     }
@@ -180,9 +197,7 @@ static void sleep_until(struct h7_core *core, uint64_t deadline) {
         core->unclocked += until - now;
     }
     core->run_end = until;
-    if (due <= until) {
-        h7_systick_fire(core);
-    }
+    fire(core);
 }
 
 /* Execute at most `limit` instructions, and do what was put off to behind them. */
@@ -221,8 +236,9 @@ static void step(struct h7_core *core) {
 
 /* Take an exception, or execute until the deadline or the next tick. */
 static void advance(struct h7_core *core, uint64_t deadline) {
-    if (core->systick.due <= core->run_end) {
-        h7_systick_fire(core);
+    fire(core);
+    if (core->debug.halted) {
+        return;
     }
     if (h7_debug_stepping(core)) {
         step(core);
@@ -231,12 +247,13 @@ static void advance(struct h7_core *core, uint64_t deadline) {
     if (core->nvic.attention && h7_exception_take(core)) {
         return;
     }
-    h7_busy_advance(core, core->systick.due < deadline ? core->systick.due : deadline, execute);
+    h7_busy_advance(core, least(least(core->systick.due, h7_dwt_due(core)), deadline), execute);
 }
 
 enum h7_run h7_core_run(struct h7_core *core, uint64_t cycles) {
     uint64_t deadline = core->run_end + cycles;
     core->returning = core->aborted = core->busy.whole = false;
+    core->in_run = true;
     uint64_t start = core->run_end;
     while (core->run_end < deadline && !core->returning) {
         if (core->run_end != start) {
@@ -258,9 +275,8 @@ enum h7_run h7_core_run(struct h7_core *core, uint64_t cycles) {
             advance(core, deadline);
         }
     }
-    if (core->systick.due <= core->run_end) {
-        h7_systick_fire(core);
-    }
+    fire(core);
+    core->in_run = false;
     return core->aborted ? H7_RUN_ABORTED : H7_RUN_DONE;
 }
 
@@ -276,7 +292,7 @@ bool h7_core_running(const struct h7_core *core) {
 }
 
 uint64_t h7_core_cycles_to_tick(const struct h7_core *core) {
-    uint64_t now = h7_cycles(core), due = core->systick.due;
+    uint64_t now = h7_cycles(core), due = least(core->systick.due, h7_dwt_due(core));
     return due == H7_NEVER ? H7_NEVER : due > now ? due - now : 0;
 }
 

@@ -8,6 +8,7 @@
 #define PS_PER_S 1000000000000u
 enum { MILLION = 1000000 };
 static const uint64_t LONGEST_SLICE = PS_PER_S / 1000, LONGEST_REST = PS_PER_S / 2; /* while no core executes */
+enum { LINKED_QUANTUM = 16 /* while the cores' cross-trigger interfaces are enabled */ };
 
 /* Ties a core's cycles to board time: at `time` the core had `cycles`. Without a clock, the core stands still. */
 struct clock {
@@ -258,6 +259,20 @@ static uint64_t quanta_to_skip(const struct h7_board *board, uint64_t slice_end,
     return quanta ? quanta : 1;
 }
 
+/* Whether a core may halt the other. */
+static bool are_linked(const struct h7_board *board) {
+    return board->clock[0].core->cti.enabled && board->clock[1].core->cti.enabled;
+}
+
+/* What cores have done to each other by cross triggers reaches those that have a clock. */
+static void deliver_triggers(struct h7_board *board) {
+    for (uint32_t index = 0; index < board->cores; index++) {
+        if (board->clock[index].on || board->clock[index].core->sleep != H7_AWAKE) {
+            h7_cti_deliver(board->clock[index].core);
+        }
+    }
+}
+
 static void run_slice(struct h7_board *board, uint64_t end) {
     bool running[H7_CORES] = {false};
     uint32_t count = 0;
@@ -274,7 +289,7 @@ static void run_slice(struct h7_board *board, uint64_t end) {
     slice_end = slice_end < end ? slice_end : end;
     slice_end = slice_end < next_event(board) ? slice_end : next_event(board);
     if (count > 1) {
-        uint64_t quantum = H7_QUANTUM * PS_PER_S / fastest;
+        uint64_t quantum = (are_linked(board) ? LINKED_QUANTUM : H7_QUANTUM) * PS_PER_S / fastest;
         uint64_t quanta = quanta_to_skip(board, slice_end, quantum);
         uint64_t limit = board->time + quanta * quantum;
         slice_end = slice_end < limit ? slice_end : limit;
@@ -310,6 +325,7 @@ enum h7_run h7_board_run(struct h7_board *board, uint64_t duration) {
         run_events(board);
         if (!board->failed) {
             run_slice(board, end);
+            deliver_triggers(board);
         }
     }
     run_events(board);

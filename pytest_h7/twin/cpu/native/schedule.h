@@ -4,7 +4,10 @@
  * it is at most a quantum ahead of the other. A slice ends early at the next event of the host, at the tick that
  * wakes a sleeping core, and wherever something happened that the other core has to know of. Cores that sleep
  * take no time at all. What happens when is decided by board time and the order of the cores alone, so that a run
- * repeats to the cycle. */
+ * repeats to the cycle.
+ *
+ * A quantum is 1000 cycles, but 16 while the cross-trigger interfaces of both cores are enabled: if the second core
+ * halts, the first does at most that much later. If the first halts, the second does within a cycle of its own. */
 #ifndef H7_SCHEDULE_H
 #define H7_SCHEDULE_H
 

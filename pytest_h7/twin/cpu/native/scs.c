@@ -12,6 +12,7 @@
 #define DWT 0xE0001000u
 #define FPB 0xE0002000u
 #define SCS 0xE000E000u
+#define CTI 0xE0043000u
 enum { PAGE_SIZE = 0x1000, PAGE_WORDS = PAGE_SIZE / 4 };
 
 /* Offsets in the SCS. */
@@ -560,7 +561,8 @@ static uint32_t read_word(struct h7_core *core, uint32_t address, bool debugger)
     if ((page == DWT || page == FPB) && offset < MANAGEMENT) {
         return h7_debug_load(core, address, debugger);
     }
-    return read_component(core, address);
+    uint32_t value;
+    return page == CTI && h7_cti_read(core, offset, &value) ? value : read_component(core, address);
 }
 
 static void write_word(struct h7_core *core, uint32_t address, uint32_t value, bool debugger) {
@@ -569,7 +571,7 @@ static void write_word(struct h7_core *core, uint32_t address, uint32_t value, b
         write_scs(core, offset, value, debugger);
     } else if ((page == DWT || page == FPB) && offset < MANAGEMENT) {
         h7_debug_store(core, address, value, debugger);
-    } else {
+    } else if (page != CTI || !h7_cti_write(core, offset, value)) {
         write_component(core, address, value);
     }
 }
