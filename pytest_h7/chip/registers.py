@@ -42,7 +42,7 @@ class Field:
 
     def extract(self, value: int) -> int:
         """Return the field out of a whole register value."""
-        return (value & self.mask) >> self.lsb
+        return value >> self.lsb & (1 << self.width) - 1
 
     def insert(self, value: int, field_value: int) -> int:
         """Return `value` with the field replaced; raise ValueError if `field_value` does not fit."""
@@ -146,11 +146,5 @@ def private_peripheral(core: str, name: str) -> PeripheralMap:
 
 
 def peripheral_names() -> list[str]:
-    """Return the names of all shared peripherals whose registers are listed."""
+    """Return the names of all shared peripherals."""
     return list(_data()["peripherals"])
-
-
-@cache
-def unlisted_peripherals() -> dict[str, int]:
-    """Return name and base address of the chip's peripherals whose registers are not listed here."""
-    return {name: _number(base) for name, base in _data()["unlisted_peripherals"].items()}

@@ -136,9 +136,10 @@ class VirtualBoard:
             self._store.save(self.mcu)
 
     def close(self) -> None:
-        """Save a named board and let other processes have it."""
-        self.save()
+        """Take the power of a named board away, save it and let other processes have it."""
         if self._store is not None:
+            self.mcu.power_off()
+            self.save()
             self._store.release()
 
 

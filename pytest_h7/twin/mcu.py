@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_h7.chip.boards import Supply
@@ -56,6 +57,9 @@ SEV_PULSE_CYCLES = 512
 """Length of the wake-up pulse that SEV makes (RM0399 table 152, note)."""
 
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
+
+_unmodelled_access = cache(UnmodelledAccess)
+"""One object for all accesses of an instruction makes them quick to count."""
 
 ModelT = TypeVar("ModelT", bound=Peripheral)
 
@@ -326,9 +330,11 @@ class Mcu:
 
     def count_unmodelled(self, peripheral: str, register: str, master: Master, *, write: bool) -> None:
         """Count a core's access to a register that is only stored."""
-        core, kind = master.value, "write" if write else "read"
+        core = master.core
+        assert core is not None
         pc = self.cores[core].register(15)
-        self.unmodelled_accesses[UnmodelledAccess(peripheral, register, core, kind, pc)] += 1
+        access = _unmodelled_access(peripheral, register, core, "write" if write else "read", pc)
+        self.unmodelled_accesses[access] += 1
 
     @property
     def unmodelled(self) -> Counter[tuple[str, str, str, str]]:
@@ -425,6 +431,10 @@ class Mcu:
         """Drive a DMA request line that stays high until it is served enough: ``"USART3_RX"``."""
         for mux in self._request_muxes:
             mux.hold(request, level=level)
+
+    def dma_listens(self, request: str) -> bool:
+        """Return whether a DMA controller would still serve a request."""
+        return any(mux.listens(request) for mux in self._request_muxes)
 
     # -- sleep and wake-up ------------------------------------------------------------------------------
 

@@ -220,7 +220,7 @@ class Resets:
         if memory in SYSTEM_MEMORIES:
             mcu.warn(
                 f"The {name.upper()} started in system memory at 0x{boot_address:08X}, where the virtual board "
-                "has no boot loader of ST's: it only waits."
+                "has no boot loader of ST's."
             )
         if memory is None or memory.writable or memory in SYSTEM_MEMORIES:
             mcu.intrude()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import accesses
 import comparison
 import day
 import measure
@@ -72,6 +73,10 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
         "mips_vs_unicorn": Metric("times"),
         "busy_wait_vs_unicorn": Metric("times"),
         "forever_loop_vs_unicorn": Metric("times"),
+    },
+    accesses.mmio_access: {
+        "mmio_access_us": Metric("us", 0.6),
+        "mmio_pin_move_us": Metric("us"),
     },
     measure.snapshots: {
         "board_snapshot_ms": Metric("ms", 1),

@@ -84,6 +84,7 @@ def restore(board: VirtualBoard, factory_options: dict[str, int], content: Conte
     mcu.power_off()
     stlink.debug_port.power_on_reset()
     mcu.flash.load(factory_options)
+    mcu.flash.load_broken_words([[], []])
     for bank in FLASH_BANKS:
         memory = mcu.memory(bank.name)
         memory[:] = b"\xff" * bank.size

@@ -11,9 +11,10 @@ import pytest
 
 from pytest_h7.board.images import load_pair, reference_image
 from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2
+from pytest_h7.chip.registers import peripheral
 from pytest_h7.twin import board as board_module
 from pytest_h7.twin.board import BoardInUse, BoardNameError, VirtualBoard, virtual_board
-from pytest_h7.twin.bus import Master
+from pytest_h7.twin.bus import BusFault, Master
 
 BANNER = b"pytest-h7 reference firmware\r\n"
 SEV_WAKES_CM4 = ("void program(void) { for (;;) sev(); }", "void program(void) { result[0] = 1; }")
@@ -185,6 +186,37 @@ def test_named_board_keeps_flash_and_option_bytes(home: Path) -> None:
     again.sleep(0.1)
     assert again.mcu.mode("cm4").value == "held"
     again.close()
+
+
+def test_named_board_keeps_swapped_banks_in_place(home: Path) -> None:
+    board = VirtualBoard("desk")
+    board.mcu.memory("flash bank 1")[:4] = b"one."
+    board.mcu.memory("flash bank 2")[:4] = b"two."
+    words = board.mcu.flash.save()
+    board.mcu.flash.load(words | {"OPTSR": words["OPTSR"] | 1 << 31})
+    board.mcu.system_reset()
+    for _ in range(2):
+        assert bytes(board.mcu.memory("flash bank 1")[:4]) == b"two."
+        board.close()
+        board = VirtualBoard("desk")
+    board.close()
+
+
+def test_named_board_keeps_what_the_end_of_the_process_has_broken(home: Path) -> None:
+    """The power of a board that is given up goes off, in mid-erase or not."""
+    board = VirtualBoard("desk")
+    board.mcu.memory("flash bank 2")[0x40:0xC0] = bytes(0x80)
+    flash = peripheral("FLASH")
+    for register, value in (("KEYR2", 0x4567_0123), ("KEYR2", 0xCDEF_89AB), ("CR2", 0xB4)):
+        board.mcu.write(flash.registers[register].address, 4, value, Master.AP0)
+    board.sleep(0.5)
+    board.close()
+
+    board = VirtualBoard("desk")
+    assert board.mcu.flash.broken_words() == [[], [3, 5]]
+    with pytest.raises(BusFault):
+        board.mcu.read(0x0810_0060, 4, Master.AP0)
+    board.close()
 
 
 def test_named_board_starts_what_it_kept(home: Path) -> None:

@@ -423,9 +423,9 @@ def test_peripheral_that_is_not_modelled_stores_and_is_counted(run) -> None:
     source = """
     void program(void)
     {
-        RCC_APB1LENR |= RCC_APB1LENR_TIM2EN_Msk;
-        TIM2_ARR = 99;
-        result[0] = TIM2_ARR;
+        RCC_APB1LENR |= RCC_APB1LENR_CECEN_Msk;
+        CEC_CFGR = 99;
+        result[0] = CEC_CFGR;
         REGISTER(0x40000800 + 0x2C) = 7;
         result[1] = REGISTER(0x40000800 + 0x2C);
         result[2] = RCC_CR;
@@ -433,9 +433,9 @@ def test_peripheral_that_is_not_modelled_stores_and_is_counted(run) -> None:
     """
     desk = run(cm7=source)
     assert (desk.result("cm7", 0), desk.result("cm7", 1)) == (99, 0)
-    desk.read("TIM2.ARR", Master.AP0)
+    desk.read("CEC.CFGR", Master.AP0)
     counted = dict(desk.mcu.unmodelled)
-    assert counted[("TIM2", "ARR", "cm7", "write")] == counted[("TIM2", "ARR", "cm7", "read")] == 1
+    assert counted[("CEC", "CFGR", "cm7", "write")] == counted[("CEC", "CFGR", "cm7", "read")] == 1
     assert not [key for key in counted if key[0] in ("RCC", "RCC_C1", "PWR", "FLASH")]
 
 

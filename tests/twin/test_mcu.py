@@ -212,7 +212,7 @@ def test_boot0_chooses_the_second_address(start) -> None:
     desk.mcu.boot0 = True
     desk.mcu.system_reset()
     desk.run(1_000)
-    # System flash is blank here, and so is SRAM1.
+    # System memory only has a loop to wait in, and SRAM1 is blank.
     assert not ran(desk, "cm7")
     assert not ran(desk, "cm4")
     assert (desk.mcu.syscfg.boot_address("cm7"), desk.mcu.syscfg.boot_address("cm4")) == (

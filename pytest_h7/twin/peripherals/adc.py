@@ -275,7 +275,7 @@ class Adc(Peripheral):
 
     def read_DR(self, master: Master) -> int:
         """Return the oldest result; with the last one EOC goes."""
-        data = self.sequencer.read_data()
+        data = self.sequencer.read_data(by_dma=not (master.is_core or master.is_debugger))
         if not self.sequencer.data_waits:
             self.flags &= ~EOC
         self.sequencer.flags_cleared()
@@ -287,6 +287,11 @@ class Adc(Peripheral):
     @property
     def _data_management(self) -> int:
         return self.field("CFGR", "DMNGT")
+
+    @property
+    def one_shot(self) -> bool:
+        """Whether the conversions end with the last transfer of DMA."""
+        return self._data_management == _ONE_SHOT
 
     @property
     def uses_dma(self) -> bool:

@@ -51,6 +51,7 @@ class Sequencer:
         self._event: Event | None = None
         self._fifo: deque[int] = deque()
         self._last = 0
+        self._served = False
         self._regular = False
         self._rank = 0
         self._left = 0
@@ -65,6 +66,7 @@ class Sequencer:
     def start_regular(self) -> None:
         """ADSTART: convert now, or wait for the trigger."""
         self._adc["CR"] |= ADSTART
+        self._served = False
         self._listen()
         if not self._adc.field("CFGR", "EXTEN"):
             self._begin_regular()
@@ -210,6 +212,10 @@ class Sequencer:
     def _finish_regular(self) -> None:
         self._event = None
         adc = self._adc
+        if self._dma_is_done:
+            self._regular = False
+            self._rank = 0
+            return
         result = adc.converter.convert(self._regular_channel(self._rank), injected=False)
         self._store(result.data)
         flags = EOSMP | EOC | result.flags
@@ -273,8 +279,18 @@ class Sequencer:
             return
         self._fifo.append(data)
 
-    def read_data(self) -> int:
+    @property
+    def _dma_is_done(self) -> bool:
+        """Whether DMA has made its last transfer in one-shot mode, which ends the sequence (RM0399 26.4.27).
+
+        A stream that no longer takes requests has, whatever the reason. ADSTART remains set, and a trigger begins
+        a conversion that is discarded, too (not known of the hardware).
+        """
+        return self._served and self._adc.one_shot and not self._adc.mcu.dma_listens(self._adc.name)
+
+    def read_data(self, *, by_dma: bool) -> int:
         """Take the oldest result out of DR."""
+        self._served = self._served or by_dma
         if self._fifo:
             self._last = self._fifo.popleft()
         return self._last

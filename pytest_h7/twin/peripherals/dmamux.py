@@ -94,6 +94,12 @@ class Dmamux(Peripheral):
         if number is not None:
             self._hold(number, level=level)
 
+    def listens(self, request: str) -> bool:
+        """Return whether a stream or channel with items left takes a request."""
+        routed = self._routed(request_number(self.name, request))
+        channels = (self._controllers[output // CHANNELS].channels[output % CHANNELS] for output in routed)
+        return any(channel.enabled and channel.remaining for channel in channels)
+
     def _hold(self, number: int, *, level: bool) -> None:
         if not level:
             self._held.discard(number)

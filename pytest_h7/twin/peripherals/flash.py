@@ -317,9 +317,9 @@ class Flash(Peripheral):
         return [bank.broken_words() for bank in self.physical_banks]
 
     def load_broken_words(self, words: list[list[int]]) -> None:
-        """Break flash words of both banks."""
+        """Have the ECC fit all flash words but those that `broken_words` has returned."""
         for bank, numbers in zip(self.physical_banks, words, strict=True):
-            bank.break_words(numbers)
+            bank.load_broken_words(numbers)
 
     def _read_option(self, register: str, master: Master) -> int:
         return self._options[register] | (self._option_status if register == "OPTSR" else 0)

@@ -316,23 +316,28 @@ class FlashBank:
         """Return the numbers of the flash words whose ECC does not fit."""
         return [number for number, wrong in enumerate(self._guard) if wrong & BROKEN]
 
-    def break_words(self, numbers: Iterable[int]) -> None:
-        """Spoil the ECC of flash words."""
+    def load_broken_words(self, numbers: Iterable[int]) -> None:
+        """Have the ECC fit all flash words but these."""
+        guard = bytearray(value & ~BROKEN for value in self._guard)
         for number in numbers:
-            self._set_guard(slice(number, number + 1), bytes([self._guard[number] | BROKEN]))
+            guard[number] |= BROKEN
+        self._set_guard(slice(0, len(guard)), bytes(guard))
+
+    def _break(self, word: int) -> None:
+        index = word // FLASH_WORD_SIZE
+        self._set_guard(slice(index, index + 1), bytes([self._guard[index] | BROKEN]))
 
     def _program(self, word: int, data: bytes) -> None:
         """Program a flash word: only zeros can be made, and the ECC only fits a word that was erased."""
         old = bytes(self._cells[word : word + FLASH_WORD_SIZE])
-        index = word // FLASH_WORD_SIZE
         if data != old and old != bytes([_ERASED]) * FLASH_WORD_SIZE:
-            self.break_words((index,))
+            self._break(word)
         self._change(word, bytes(before & new for before, new in zip(old, data, strict=True)))
 
     def _program_half(self, word: int, data: bytes) -> None:
         half = FLASH_WORD_SIZE // 2
         self._program(word, data[:half] + bytes([_ERASED]) * half)
-        self.break_words((word // FLASH_WORD_SIZE,))
+        self._break(word)
 
     def erase_cells(self, sectors: range) -> None:
         """Make all cells of sectors ones."""

@@ -29,6 +29,9 @@ class Peripheral:
     value.
     Registers that are only stored are counted by the chip, because firmware may expect more of them.
     A hole between registers reads zero and ignores writes (RM0399 table 7, note).
+
+    Where bytes and half-words are more than parts of a register, a subclass overrides `read_narrow` and
+    `write_narrow`. It may override `read` and `write`, too, which makes every access take longer.
     """
 
     word_only = False

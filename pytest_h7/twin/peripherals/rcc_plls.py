@@ -1,4 +1,4 @@
-"""The three PLLs: what their registers take while they run, and their frequencies (RM0399 9.5.5, 9.7.10 to 9.7.17)."""
+"""The PLLs: what their registers take while they run, and their frequencies (RM0399 9.5.5, 9.7.10 to 9.7.17)."""
 
 from __future__ import annotations
 

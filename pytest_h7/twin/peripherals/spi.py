@@ -312,7 +312,7 @@ class Spi(SpiSettings):
 
     def _start(self) -> None:
         """Begin a transfer of TSIZE frames, or one without end."""
-        if self._flags & _EOT or not self._left:
+        if not self._left:
             self._left = self["CR2"] & 0xFFFF
             if self._loadable == 0:
                 self._loadable = self._left

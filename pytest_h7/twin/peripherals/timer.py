@@ -71,7 +71,7 @@ class Timer(TimerCore):
         self.outputs.reset()
         self.settle()
 
-    # -- registers ------------------------------------------------------------------------------
+    # -- registers: those that change while the counter counts catch up first -------------------
 
     def _store(self, register: str, value: int, master: Master) -> None:
         self[register] = value & self.implemented(register)
@@ -87,6 +87,7 @@ class Timer(TimerCore):
         self.inputs.configure()
 
     def read_CR1(self, master: Master) -> int:
+        self.advance()
         return self["CR1"] | (_DIR if self.counter.down else 0)
 
     def write_CR1(self, value: int, master: Master) -> None:
@@ -109,6 +110,10 @@ class Timer(TimerCore):
         self["SMCR"] = value & self.implemented("SMCR")
         self.counter.centre = bool(self["CR1"] & _CMS) and not self.inputs.is_encoder
         self.inputs.configure()
+
+    def read_SR(self, master: Master) -> int:
+        self.advance()
+        return self["SR"]
 
     def write_SR(self, value: int, master: Master) -> None:
         """Clear flags where a 0 is written; those of a break stay while its input is active."""
@@ -165,6 +170,7 @@ class Timer(TimerCore):
         self.outputs.observe()
 
     def read_CNT(self, master: Master) -> int:
+        self.advance()
         if self["CR1"] & _UIFREMAP:
             return self.counter.count & 0x7FFF_FFFF | (self["SR"] & _UIF) << 31
         return self.counter.count
@@ -182,6 +188,7 @@ class Timer(TimerCore):
 
     def _read_compare(self, channel: Channel, master: Master) -> int:
         """Return CCRx; of an input this clears its flag."""
+        self.advance()
         if channel.selection and self["SR"] & channel.flag:
             self["SR"] &= ~channel.flag
             self.settle()
@@ -194,6 +201,10 @@ class Timer(TimerCore):
         self[f"CCR{channel.number}"] = value & self.implemented(f"CCR{channel.number}")
         if not channel.preload:
             channel.compare = self.compare_value(channel)
+
+    def read_BDTR(self, master: Master) -> int:
+        self.advance()
+        return self["BDTR"]
 
     def write_BDTR(self, value: int, master: Master) -> None:
         self["BDTR"] = self._lock.keep("BDTR", value) & self.implemented("BDTR")

@@ -68,10 +68,6 @@ class TimerCore(Peripheral):
 
     # -- time -----------------------------------------------------------------------------------
 
-    def read(self, offset: int, size: int, master: Master) -> int:
-        self.advance()
-        return super().read(offset, size, master)
-
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
         self.advance()
         self["CNT"] = self.counter.count

@@ -16,6 +16,7 @@ from pytest_h7.twin.peripherals.usart_settings import (
     DEM,
     DEP,
     FIFO_SIZE,
+    FIFOEN,
     LPUART,
     RE,
     RTSE,
@@ -328,11 +329,12 @@ class Usart(UsartSettings):
         received, waiting = len(self._receiver.queue), len(self._transmitter.queue)
         if received:
             status |= _RXNE
-        if waiting < (FIFO_SIZE if self.fifo else 1):
+        control = self["CR1"]
+        if waiting < (FIFO_SIZE if control & FIFOEN else 1):
             status |= _TXE
-        if self.enabled(TE):
+        if control & (UE | TE) == UE | TE:
             status |= _TEACK
-        if self.enabled(RE):
+        if control & (UE | RE) == UE | RE:
             status |= _REACK
             if self._receiver.busy and self.receiver_connected:
                 status |= _BUSY
@@ -340,18 +342,21 @@ class Usart(UsartSettings):
             status |= _SBKF
         if self["CR3"] & CTSE and self.clear_to_send:
             status |= _CTS
-        if self.fifo:
+        if control & FIFOEN:
             status |= self._fifo_status(received, waiting)
         return status
 
     def _fifo_status(self, received: int, waiting: int) -> int:
-        conditions = (
-            (_TXFE, waiting == 0),
-            (_RXFF, received == RECEIVE_CAPACITY),
-            (_RXFT, received >= self.threshold("RXFTCFG")),
-            (_TXFT, FIFO_SIZE - waiting >= self.threshold("TXFTCFG")),
-        )
-        return sum(flag for flag, holds in conditions if holds)
+        status = 0
+        if not waiting:
+            status |= _TXFE | _TXFT
+        elif FIFO_SIZE - waiting >= self.threshold("TXFTCFG"):
+            status |= _TXFT
+        if received and received >= self.threshold("RXFTCFG"):
+            status |= _RXFT
+        if received == RECEIVE_CAPACITY:
+            status |= _RXFF
+        return status
 
     def update(self) -> None:
         """Drive interrupt, wake-up, DMA requests and RTS as the status says."""

@@ -76,7 +76,7 @@ def test_halting_needs_the_key_and_stops_time(load):
 
 
 def test_chip_learns_of_debug_state(load):
-    chip = load("void start(void) { for (;;) __asm volatile(\"bkpt 0\"); }")
+    chip = load('void start(void) { for (;;) __asm volatile("bkpt 0"); }')
     chip.core.run(1000)
     control(chip, HALT)
     assert chip.halts == [True]

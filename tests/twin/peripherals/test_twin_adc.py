@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from wiring import enable, pending
 
+from pytest_h7.chip.dma_requests import request_number
 from pytest_h7.chip.interrupts import irq_number
 from pytest_h7.twin.bus import Master
 
@@ -22,6 +23,7 @@ OVRMOD, CONT, AUTDLY, DISCEN, JDISCEN, AWD1SGL, AWD1EN, JAWD1EN, JAUTO, JQDIS = 
 )
 RES_12 = 6 << 2
 CYCLE = 0.125
+SRAM4 = 0x3800_0000
 SYNCHRONOUS_4 = 3 << 16
 PA3, PC0, PA6 = 15, 10, 3
 CONVERSION = (1.5 + 8.5) * CYCLE
@@ -585,6 +587,38 @@ def test_adc1_and_adc2_share_an_interrupt_and_the_common_status(adc: Desk) -> No
     adc.read("ADC2.DR")
     pending(adc, "ADC")
     assert not pending(adc, "ADC")
+
+
+STREAM = ("DMA1", "S0PAR", "S0M0AR", "S0NDTR", "S0CR", 1 << 13 | 1 << 11 | 1 << 10)
+CHANNEL = ("BDMA", "CPAR0", "CM0AR0", "CNDTR0", "CCR0", 1 << 10 | 1 << 8 | 1 << 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "request_of", "dma"), [("ADC1", "DMAMUX1", STREAM), ("ADC3", "DMAMUX2", CHANNEL)]
+)
+@pytest.mark.parametrize(("mode", "end"), [(1, 0), (3, OVR)])
+def test_one_shot_dma_ends_the_conversions_without_an_overrun(
+    adc: Desk, name: str, request_of: str, dma: tuple[str, str, str, str, str, int], mode: int, end: int
+) -> None:
+    enable(adc, "AHB1ENR.DMA1EN", "AHB4ENR.BDMAEN")
+    start_up(adc, name)
+    select(adc, 0, name=name)
+    controller, source, target, count, control, settings = dma
+    adc.write(f"{request_of}.C0CR", request_number(request_of, name))
+    adc.write(f"{controller}.{source}", adc.address(f"{name}.DR"))
+    adc.write(f"{controller}.{target}", SRAM4)
+    adc.write(f"{name}.CFGR", RES_12 | CONT | mode)
+    for _ in range(2):
+        adc.write(f"{controller}.{control}", settings)
+        adc.write(f"{controller}.{count}", 5)
+        adc.write(f"{controller}.{control}", settings | 1)
+        adc.write(f"{name}.ISR", OVR)
+        start(adc, name)
+        adc.run(40 * CONVERSION)
+        assert adc.read(f"{controller}.{count}") == 0
+        assert flags(adc, name) & OVR == end
+        assert adc.read(f"{name}.CR") & ADSTART
+        adc.write(f"{name}.CR", ADVREGEN | ADEN | ADSTP)
 
 
 def test_what_is_not_modelled_is_counted(adc: Desk) -> None:

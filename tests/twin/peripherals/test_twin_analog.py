@@ -81,6 +81,13 @@ def test_without_a_trigger_data_is_converted_at_once(analog: Desk) -> None:
     assert volts(analog, "PA4") == 0.0
 
 
+def test_the_output_is_a_share_of_the_reference(analog: Desk) -> None:
+    analog.mcu.analog.external_reference = 2.5
+    analog.write("DAC1.CR", EN1)
+    analog.write("DAC1.DHR12R1", 1024)
+    assert volts(analog, "PA4") == pytest.approx(0.625)
+
+
 @pytest.mark.parametrize(
     ("register", "value", "outputs"),
     [

@@ -63,6 +63,15 @@ def test_copying_a_rectangle(graphics: Desk) -> None:
     assert memory(graphics, 16) == bytes([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 0, 0, 0, 0])
 
 
+def test_a_word_takes_a_cycle_of_the_bus(graphics: Desk) -> None:
+    graphics.write("DMA2D.NLR", 40 << 16 | 40)
+    graphics.write("DMA2D.CR", FILL | START)
+    graphics.run(1600 / 64)
+    assert graphics.read("DMA2D.CR") & START
+    graphics.run(0.1)
+    assert graphics.read("DMA2D.ISR") == TCIF
+
+
 def test_nothing_to_do_is_a_configuration_error(graphics: Desk) -> None:
     start(graphics, FILL)
     assert graphics.read("DMA2D.ISR") == CEIF

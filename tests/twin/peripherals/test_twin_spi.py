@@ -426,6 +426,20 @@ def test_a_slave_without_data_reports_an_underrun_and_sends_its_pattern(spi: Des
     assert status(spi, "SPI4") & UDR
 
 
+@pytest.mark.parametrize(("size", "flag"), [(1, 0), (2, UDR), (0, UDR)])
+def test_an_underrun_at_the_end_of_a_frame_unless_it_was_the_last(spi: Desk, size: int, flag: int) -> None:
+    wire(spi)
+    open_slave(spi, size=size, cfg1=7 | 1 << 11)
+    send(spi, 0x12, spi="SPI4")
+    assert not status(spi, "SPI4") & UDR
+    open_master(spi, size=1)
+    start(spi)
+    send(spi, 0)
+    spi.run(BYTE_US)
+    assert receive(spi, 1) == [0x12]
+    assert status(spi, "SPI4") & UDR == flag
+
+
 def test_clock_phases_that_differ_shift_the_data_by_a_bit(spi: Desk) -> None:
     wire(spi)
     open_slave(spi, flags=CPHA)

@@ -367,6 +367,8 @@ def test_a_dma_burst_goes_round_the_registers(bench: Bench) -> None:
     for value in (11, 22, 33, 44):
         bench.write("TIM2", DMAR=value)
     assert [bench.read("TIM2", f"CCR{n}") for n in (1, 2, 3)] == [44, 22, 33]
+    bench.write("TIM2", DCR=19, DMAR=1)  # its own register
+    assert bench.read("TIM2", "DMAR") == 0
 
 
 # -- output compare ---------------------------------------------------------------------------------
@@ -795,6 +797,52 @@ def test_an_unwatched_timer_costs_no_events(bench: Bench, monkeypatch: pytest.Mo
     bench.mcu.run_for(PS_PER_S)
     assert bench.read("TIM2", "SR") == UIF | CC1IF | CC2IF | CC3IF | CC4IF
     assert not scheduled
+
+
+BY_EDGES = 4 << 4 | 7
+"""SMCR: count both edges of input 1."""
+
+
+def test_an_output_can_clock_its_own_timer(bench: Bench) -> None:
+    """Each edge makes the next, some clock periods later."""
+    bench.switch("PA5", 1)
+    edges = bench.edges("PA5")
+    bench.write("TIM2", CCMR1=0x70, CCER=1, ARR=1, CCR1=1, SMCR=BY_EDGES, CR1=CEN, CNT=1)
+    bench.ticks(100)
+    assert 10 < len(edges) < 100
+    assert [level for _, level in edges[:4]] == [True, False, True, False]
+
+
+def test_a_ring_of_timers_goes_round_in_time(bench: Bench) -> None:
+    """TIM2 clocks TIM3 through a wire, and TIM3 clocks TIM2."""
+    for pin, function in (("PB10", 1), ("PA6", 2), ("PB1", 2), ("PA5", 1)):
+        bench.switch(pin, function)
+    bench.mcu.pins.connect("PB10", "PA6")
+    bench.mcu.pins.connect("PB1", "PA5")
+    edges = bench.edges("PB10")
+    bench.write("TIM3", CCMR2=0x7000, CCER=1 << 12, ARR=1, CCR4=1, SMCR=BY_EDGES, CR1=CEN)
+    bench.write("TIM2", CCMR2=0x70, CCER=1 << 8, ARR=1, CCR3=1, SMCR=BY_EDGES, CR1=CEN, CNT=1)
+    bench.ticks(100)
+    assert 10 < len(edges) < 100
+
+
+def test_a_snapshot_takes_running_timers_along(bench: Bench) -> None:
+    bench.switch("PA5", 1)
+    edges = bench.edges("PA5")
+    bench.write("TIM2", ARR=99, CCR1=25, CCMR1=0x60, CCER=1, DIER=UIF, CR1=CEN)
+    bench.write("TIM3", SMCR=1 << 4 | 7, CR1=CEN)
+    bench.write("TIM2", CR2=2 << 4)
+    bench.ticks(250)
+    saved = bench.mcu.save()
+    found = []
+    for _ in range(2):
+        edges.clear()
+        bench.ticks(300)
+        found.append((list(edges), bench.read("TIM2", "CNT"), bench.read("TIM3", "CNT")))
+        bench.write("TIM2", ARR=9)
+        bench.mcu.restore(saved)
+    assert found[0] == found[1]
+    assert found[0][1:] == (50, 5)
 
 
 # -- one jump is as good as many steps ----------------------------------------------------------------

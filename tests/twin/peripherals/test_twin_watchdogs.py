@@ -115,6 +115,17 @@ def test_prescaler_of_the_iwdg(chip: Desk, code: int, divider: int) -> None:
     assert was_reset(chip)
 
 
+def test_prescaler_that_changes_leaves_the_iwdg_counter(chip: Desk) -> None:
+    start_iwdg(chip, reload=99)
+    chip.run(75 * 4 * LSI_US)
+    chip.write("IWDG1.KR", UNLOCK)
+    chip.write("IWDG1.PR", 1)
+    chip.run((5 + 24 * 8) * LSI_US - 10)  # 24 steps are left, one went by while PR was taken over
+    assert not was_reset(chip)
+    chip.run(9 * LSI_US)
+    assert was_reset(chip)
+
+
 def test_longest_time_of_the_iwdg_is_that_of_the_data_sheet(chip: Desk) -> None:
     start_iwdg(chip, prescaler=6)
     chip.run(32_768_000 - 1)
@@ -351,6 +362,17 @@ def test_time_base_of_the_wwdg(chip: Desk, base: int) -> None:
     chip.run(2 * STEP_US * (1 << base) - 2)
     assert not was_reset(chip)
     chip.run(3)
+    assert was_reset(chip)
+
+
+def test_time_base_that_changes_leaves_the_counter(chip: Desk) -> None:
+    start_wwdg(chip, "WWDG1", counter=0x60)
+    chip.run(0x10 * STEP_US + 10)
+    chip.write("WWDG1.CFR", 0x7F | 1 << 11)
+    assert chip.read("WWDG1.CR") == 0xD0
+    chip.run(0x10 * 2 * STEP_US - 20)
+    assert not was_reset(chip)
+    chip.run(2 * STEP_US)
     assert was_reset(chip)
 
 
