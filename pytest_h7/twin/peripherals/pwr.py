@@ -11,6 +11,8 @@ from pytest_h7.twin.pins import Pull
 from pytest_h7.twin.timeline import PS_PER_US
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
 
@@ -94,11 +96,14 @@ class Pwr(Peripheral):
         self._supply_ready = False
         self._voltage_scale = 1
         self._voltages_low = False
+        self._settling: dict[str, Event] = {}
 
     def power_on_reset(self) -> None:
         """Forget everything, the backup domain's part too; the supply can be chosen once again."""
         self._supply_written = False
         self._supply_ready = False
+        for event in self._settling.values():
+            event.cancel()
         self.load_reset_values()
 
     def reset(self) -> None:
@@ -128,6 +133,12 @@ class Pwr(Peripheral):
     def _mask(self, register: str, field: str) -> int:
         return self.map.registers[register].fields[field].mask
 
+    def _settle(self, what: str, delay: int, action: Callable[[], None]) -> None:
+        """Schedule the end of a transition, in place of the one before."""
+        if what in self._settling:
+            self._settling[what].cancel()
+        self._settling[what] = self.mcu.schedule(delay, action)
+
     # -- supply configuration and voltage scaling -------------------------------------------------
 
     @property
@@ -155,10 +166,10 @@ class Pwr(Peripheral):
         if self.vcore_lost:
             self.mcu.lose_vcore()
         else:
-            self.mcu.schedule(_SUPPLY_SETTLING, self._supply_settled)
+            self._settle("supply", _SUPPLY_SETTLING, self._supply_settled)
 
     def _supply_settled(self) -> None:
-        self._supply_ready = self._supply_written
+        self._supply_ready = True
 
     def read_CSR1(self, master: Master) -> int:
         ready = self._mask("CSR1", "ACTVOSRDY") if self._supply_ready else 0
@@ -186,12 +197,12 @@ class Pwr(Peripheral):
         if wanted >> 14 < self._voltage_scale:
             self._voltage_scale = wanted >> 14
             self.mcu.check_clocks()
-        self.mcu.schedule(_VOS_SETTLING, self._voltage_settled)
+        self._settle("voltage", _VOS_SETTLING, self._voltage_settled)
 
     def boost_changed(self) -> None:
         """SYSCFG_PWRCR.ODEN has changed: VCORE needs time to follow."""
         self["D3CR"] &= ~self._mask("D3CR", "VOSRDY")
-        self.mcu.schedule(_VOS_SETTLING, self._voltage_settled)
+        self._settle("voltage", _VOS_SETTLING, self._voltage_settled)
 
     def _voltage_settled(self) -> None:
         self["D3CR"] |= self._mask("D3CR", "VOSRDY")
@@ -245,12 +256,13 @@ class Pwr(Peripheral):
         enabled = value & ~self["CR2"] & self._mask("CR2", "BREN")
         ready = self["CR2"] & self._mask("CR2", "BRRDY") if value & self._mask("CR2", "BREN") else 0
         self["CR2"] = value & _CR2_WRITABLE | ready
+        if not self.field("CR2", "BREN") and "backup regulator" in self._settling:
+            self._settling["backup regulator"].cancel()
         if enabled:
-            self.mcu.schedule(_BACKUP_REGULATOR_SETTLING, self._backup_regulator_settled)
+            self._settle("backup regulator", _BACKUP_REGULATOR_SETTLING, self._backup_regulator_settled)
 
     def _backup_regulator_settled(self) -> None:
-        if self.field("CR2", "BREN"):
-            self["CR2"] |= self._mask("CR2", "BRRDY")
+        self["CR2"] |= self._mask("CR2", "BRRDY")
 
     # -- low-power wishes and flags -----------------------------------------------------------
 
