@@ -162,6 +162,52 @@ def test_same_voltage_scale_stays_ready(desk) -> None:
     assert desk.field("PWR.D3CR.VOSRDY") == 1
 
 
+def test_next_change_of_the_voltage_begins_anew(desk) -> None:
+    desk.set("PWR.D3CR", VOS=3)
+    desk.run(10)
+    desk.set("PWR.D3CR", VOS=2)
+    desk.run(15)
+    assert desk.field("PWR.D3CR.VOSRDY") == 0
+    desk.run(20)
+    assert (desk.field("PWR.D3CR.VOSRDY"), desk.field("PWR.CSR1.ACTVOS")) == (1, 2)
+
+
+def test_lower_voltage_counts_at_once_and_a_higher_one_when_it_is_ready(desk) -> None:
+    desk.set("PWR.D3CR", VOS=3)
+    desk.run(1)
+    assert desk.field("PWR.CSR1.ACTVOS") == 1
+    desk.run(50)
+    desk.set("PWR.D3CR", VOS=2)
+    assert desk.field("PWR.CSR1.ACTVOS") == 2
+
+
+def test_boost_takes_its_time(desk) -> None:
+    """RM0399 7.6.2: SYSCFG_PWRCR.ODEN in VOS1, then VOSRDY."""
+    desk.write("PWR.CR3", 4)
+    desk.run(50)
+    desk.set("PWR.D3CR", VOS=3)
+    desk.run(50)
+    desk.set("RCC_C1.APB4ENR", SYSCFGEN=1)
+    desk.write("SYSCFG.PWRCR", 1)
+    assert desk.field("PWR.D3CR.VOSRDY") == 0
+    desk.run(50)
+    assert desk.field("PWR.D3CR.VOSRDY") == 1
+    assert desk.mcu.pwr.voltage_scale == 0
+
+
+def test_power_cycle_in_mid_change(desk) -> None:
+    """Nothing of what was under way arrives after it."""
+    desk.set("PWR.CR1", DBP=1)
+    desk.write("PWR.CR3", 4)
+    desk.set("PWR.D3CR", VOS=3)
+    desk.set("PWR.CR2", BREN=1)
+    desk.mcu.power_off()
+    desk.mcu.power_on()
+    desk.run(100)
+    ready = ("CSR1.ACTVOSRDY", "CR2.BRRDY", "CSR1.ACTVOS", "D3CR.VOSRDY")
+    assert [desk.field(f"PWR.{field}") for field in ready] == [0, 0, 1, 1]
+
+
 def test_status_register_is_read_only(desk) -> None:
     desk.write("PWR.CSR1", 0xFFFF_FFFF)
     assert desk.read("PWR.CSR1") == 0x4000
@@ -216,3 +262,80 @@ def test_standby_flag_stays_while_the_domain_is_in_standby(run, core: str, flag:
         assert desk.field(f"PWR.{register}.{flag}") == 1
         desk.set(f"PWR.{register}", CSSF=1)
         assert desk.field(f"PWR.{register}.{flag}") == 1
+
+
+# -- the backup domain ----------------------------------------------------------------------------------------
+
+
+def test_backup_regulator_becomes_ready(desk) -> None:
+    """RM0399 7.8.3: BREN needs DBP, and stays over a system reset."""
+    desk.set("PWR.CR2", BREN=1)
+    assert desk.read("PWR.CR2") == 0
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("PWR.CR2", BREN=1)
+    assert (desk.field("PWR.CR2.BREN"), desk.field("PWR.CR2.BRRDY")) == (1, 0)
+    desk.run(1_000)
+    assert desk.field("PWR.CR2.BRRDY") == 1
+    desk.mcu.system_reset()
+    assert (desk.field("PWR.CR2.BREN"), desk.field("PWR.CR2.BRRDY")) == (1, 1)
+    desk.set("PWR.CR1", DBP=1)
+    desk.set("PWR.CR2", BREN=0)
+    assert desk.field("PWR.CR2.BRRDY") == 0
+
+
+BACKUP_SRAM = 0x3880_0000
+
+
+def backup_word(desk) -> int:
+    return desk.mcu.read(BACKUP_SRAM, 4, Master.CM7)
+
+
+def test_backup_sram_needs_its_clock_and_takes_writes_with_dbp_only(desk) -> None:
+    """RM0399 7.4.4 and 9.7.44."""
+    desk.mcu.write(BACKUP_SRAM, 4, 1, Master.CM7)
+    desk.set("RCC_C1.AHB4ENR", BKPRAMEN=1)
+    assert backup_word(desk) == 0
+    desk.mcu.write(BACKUP_SRAM, 4, 2, Master.CM7)
+    assert backup_word(desk) == 0
+    desk.set("PWR.CR1", DBP=1)
+    desk.mcu.write(BACKUP_SRAM, 4, 3, Master.CM7)
+    assert backup_word(desk) == 3
+    desk.set("PWR.CR1", DBP=0)
+    assert backup_word(desk) == 3
+    desk.set("RCC_C1.AHB4ENR", BKPRAMEN=0)
+    assert backup_word(desk) == 0
+    desk.set("RCC_C2.AHB4ENR", Master.CM4, BKPRAMEN=1)
+    assert backup_word(desk) == 3
+
+
+@pytest.mark.parametrize("core", ["cm7", "cm4"])
+def test_core_finds_the_backup_sram_as_its_gates_say(run, core: str) -> None:
+    source = """
+    #define WORD REGISTER(0x38800010)
+    void program(void)
+    {
+        result[0] = read_faults(0x38800010);
+        RCC_AHB4ENR |= RCC_AHB4ENR_BKPRAMEN_Msk;
+        WORD = 1;
+        result[1] = WORD;
+        PWR_CR1 |= PWR_CR1_DBP_Msk;
+        WORD = 2;
+        result[2] = WORD;
+        PWR_CR1 &= ~PWR_CR1_DBP_Msk;
+        WORD = 3;
+        result[3] = WORD;
+        RCC_AHB4ENR &= ~RCC_AHB4ENR_BKPRAMEN_Msk;
+        result[4] = WORD;
+        RCC_AHB4ENR |= RCC_AHB4ENR_BKPRAMEN_Msk;
+        result[5] = WORD;
+        result[6] = 1;
+    }
+    """
+    desk = run(**{core: source})
+    assert [desk.result(core, index) for index in range(7)] == [0, 0, 2, 2, 0, 2, 1]
+
+
+def test_usb_supply_is_ready_when_it_is_asked_for(desk) -> None:
+    assert desk.field("PWR.CR3.USB33RDY") == 0
+    desk.set("PWR.CR3", USB33DEN=1)
+    assert desk.field("PWR.CR3.USB33RDY") == 1

@@ -248,6 +248,110 @@ def test_ready_bits_cannot_be_written(desk) -> None:
     assert desk.field("RCC.CR.D2CKRDY") == desk.field("RCC.CR.HSIRDY") == 1
 
 
+def test_pll_loses_its_lock_with_its_source_and_locks_again(desk) -> None:
+    desk.set("RCC.CR", CSION=1)
+    desk.run(10)
+    desk.set("RCC.PLLCKSELR", PLLSRC=1)
+    desk.set("RCC.CR", PLL2ON=1)
+    desk.run(100)
+    assert desk.field("RCC.CR.PLL2RDY") == 1
+    desk.set("RCC.CR", CSION=0)
+    assert (desk.field("RCC.CR.PLL2ON"), desk.field("RCC.CR.PLL2RDY")) == (1, 0)
+    desk.set("RCC.CR", CSION=1)
+    desk.run(100)
+    assert desk.field("RCC.CR.PLL2RDY") == 1
+
+
+LOCKED = {
+    "PLLCKSELR": {"PLLSRC": 1, "DIVM2": 5},
+    "PLLCFGR": {"PLL2VCOSEL": 1, "PLL2RGE": 2, "DIVP2EN": 0, "DIVR2EN": 0},
+    "PLL2DIVR": {"N2": 33, "P2": 7, "Q2": 9, "R2": 5},
+}
+FREE = {"PLLCKSELR": {"DIVM1": 7, "DIVM3": 9}, "PLLCFGR": {"PLL1RGE": 1, "DIVQ3EN": 0}, "PLL1DIVR": {"N1": 44}}
+
+
+def test_running_pll_keeps_its_settings(desk) -> None:
+    """RM0399 9.7.10 to 9.7.17: they can be written while it is off only; those of the others always."""
+    before = {register: desk.read(f"RCC.{register}") for register in LOCKED}
+    desk.set("RCC.CR", PLL2ON=1)
+    for register, fields in LOCKED.items():
+        desk.set(f"RCC.{register}", **fields)
+    assert {register: desk.read(f"RCC.{register}") for register in LOCKED} == before
+    for settings_of_others in (FREE, FREE | LOCKED):
+        for register, fields in settings_of_others.items():
+            desk.set(f"RCC.{register}", **fields)
+            for field, value in fields.items():
+                assert desk.field(f"RCC.{register}.{field}") == value, field
+        desk.set("RCC.CR", PLL2ON=0)
+
+
+def test_divider_of_the_oscillator_that_feeds_a_pll_is_fixed(desk) -> None:
+    """RM0399 9.7.2: HSIDIV."""
+    desk.set("RCC.CR", PLL3ON=1)
+    desk.set("RCC.CR", HSIDIV=2)
+    assert desk.field("RCC.CR.HSIDIV") == 0
+    desk.set("RCC.CR", PLL3ON=0)
+    desk.set("RCC.CR", HSIDIV=2)
+    assert desk.field("RCC.CR.HSIDIV") == 2
+
+
+# -- interrupts of ready clocks --------------------------------------------------------------------------
+
+READY = {"CSI": 4, "HSI48": 5, "HSE": 3, "PLL1": 6, "PLL2": 7, "PLL3": 8}
+RCC_IRQ = 5
+
+
+def pending(desk, core: str) -> bool:
+    return bool(desk.mcu.cores[core].read_debug(0xE000_E200) >> RCC_IRQ & 1)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_ready_clock_interrupts_both_cores(desk, name: str) -> None:
+    desk.set("RCC.CR", HSEBYP=1)
+    desk.write("RCC.CIER", 1 << READY[name])
+    desk.set("RCC.CR", **{f"{name}ON": 1})
+    assert desk.read("RCC.CIFR") == 0
+    desk.run(100)
+    assert desk.read("RCC.CIFR") == 1 << READY[name]
+    assert [pending(desk, core) for core in ("cm7", "cm4")] == [True, True]
+    desk.write("RCC.CICR", 1 << READY[name])
+    assert desk.read("RCC.CIFR") == 0
+
+
+def test_clock_whose_interrupt_is_off_leaves_no_flag(desk) -> None:
+    desk.set("RCC.CR", CSION=1)
+    desk.run(100)
+    assert desk.read("RCC.CIFR") == 0
+    desk.write("RCC.CIER", 1 << READY["CSI"])
+    assert desk.read("RCC.CIFR") == 0
+
+
+@pytest.mark.parametrize(("register", "field", "flag"), [("CSR", "LSION", 0), ("BDCR", "LSEON", 1)])
+def test_slow_clocks_interrupt_too(desk, register: str, field: str, flag: int) -> None:
+    desk.set("PWR.CR1", DBP=1)
+    desk.write("RCC.CIER", 3)
+    desk.set(f"RCC.{register}", **{field: 1})
+    desk.run(3_000_000)
+    assert desk.read("RCC.CIFR") == 1 << flag
+
+
+def test_ready_clock_wakes_a_core(run) -> None:
+    source = """
+    void RCC_IRQHandler(void) { result[0] = RCC_CIFR; RCC_CICR = RCC_CIFR; }
+    void program(void)
+    {
+        enable_interrupt(RCC_IRQn, 1);
+        RCC_CIER = RCC_CIER_HSI48RDYIE_Msk;
+        RCC_CR |= RCC_CR_HSI48ON_Msk;
+        wfi();
+        result[1] = 1;
+        for (;;) wfi();
+    }
+    """
+    desk = run(cm7=source)
+    assert (desk.result("cm7"), desk.result("cm7", 1)) == (1 << 5, 1)
+
+
 def test_clock_security_can_be_switched_on_only(desk) -> None:
     desk.set("RCC.CR", CSSHSEON=1)
     desk.set("RCC.CR", CSSHSEON=0)

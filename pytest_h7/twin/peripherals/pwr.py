@@ -253,16 +253,16 @@ class Pwr(Peripheral):
     def write_CR2(self, value: int, master: Master) -> None:
         if not self.backup_writable:
             return
-        enabled = value & ~self["CR2"] & self._mask("CR2", "BREN")
-        ready = self["CR2"] & self._mask("CR2", "BRRDY") if value & self._mask("CR2", "BREN") else 0
+        enable = self._mask("CR2", "BREN")
+        switched = (value ^ self["CR2"]) & enable
+        ready = self["CR2"] & self._mask("CR2", "BRRDY") if value & enable else 0
         self["CR2"] = value & _CR2_WRITABLE | ready
-        if not self.field("CR2", "BREN") and "backup regulator" in self._settling:
-            self._settling["backup regulator"].cancel()
-        if enabled:
+        if switched:
             self._settle("backup regulator", _BACKUP_REGULATOR_SETTLING, self._backup_regulator_settled)
 
     def _backup_regulator_settled(self) -> None:
-        self["CR2"] |= self._mask("CR2", "BRRDY")
+        if self.field("CR2", "BREN"):
+            self["CR2"] |= self._mask("CR2", "BRRDY")
 
     # -- low-power wishes and flags -----------------------------------------------------------
 

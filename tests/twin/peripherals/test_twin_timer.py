@@ -405,6 +405,18 @@ def test_cms_chooses_the_direction_in_which_compare_flags_are_set(
 
 
 @pytest.mark.parametrize(
+    ("cms", "compare", "flagged"), [(1, 10, True), (2, 10, False), (1, 0, False), (2, 0, True)]
+)
+def test_the_ends_belong_to_the_direction_that_begins_there(
+    bench: Bench, cms: int, compare: int, flagged: bool
+) -> None:
+    """The counter counts from 0 to ARR - 1, then from ARR to 1 (RM0399 40.3.2)."""
+    bench.write("TIM1", ARR=10, CCR1=compare, CR1=CENTRE[cms] | CEN)
+    bench.ticks(105)
+    assert bool(bench.read("TIM1", "SR") & CC1IF) is flagged
+
+
+@pytest.mark.parametrize(
     ("mode", "expected"),
     [
         (1, [(4, True)]),
@@ -560,7 +572,13 @@ def test_combined_and_asymmetric_pwm(bench: Bench) -> None:
     bench.ticks(10)
     assert edges == [(3, True), (7, False)]
     bench.write("TIM1", CR1=0, CNT=0)
-    edges.clear()
+    mode = 1 << 16 | 4 << 4  # combined mode 1: either
+    bench.write("TIM1", CCMR1=mode | 7 << 12)
+    edges = bench.edges("PE9")
+    bench.write("TIM1", CR1=CEN)
+    bench.ticks(10)
+    assert edges == [(3, False), (7, True)]
+    bench.write("TIM1", CR1=0, CNT=0)
     mode = 1 << 16 | 6 << 4  # asymmetric mode 1: channel 1 up, channel 2 down
     bench.write("TIM1", CCMR1=mode | 6 << 12, CR1=CENTRE[1])
     edges = bench.edges("PE9")
@@ -750,6 +768,41 @@ def test_an_encoder_counts_up_and_down(bench: Bench, mode: int, counts: int) -> 
     assert bench.read("TIM3", "CNT") == 100 - counts
     assert bench.read("TIM3", "CR1") & DIR
     assert bench.read("TIM3", "SR") & UIF
+
+
+def test_a_timer_starts_when_its_core_says_so_though_the_other_core_is_ahead(
+    make_mcu: Callable[..., Mcu], build_program: Callable[..., object]
+) -> None:
+    """CM7 reads the counter all the time, which must not hold it back to where CM7 is."""
+    reading = """
+    void program(void)
+    {
+        RCC_APB1LENR |= RCC_APB1LENR_TIM2EN_Msk;
+        for (;;) {
+            result[0] = TIM2_CNT;
+        }
+    }
+    """
+    starting = """
+    void program(void)
+    {
+        RCC_APB1LENR |= RCC_APB1LENR_TIM2EN_Msk;
+        RCC_AHB4ENR |= RCC_AHB4ENR_GPIOBEN_Msk;
+        GPIOB_MODER = 1;
+        for (volatile uint32_t turns = 0; turns < 100; turns = turns + 1) {
+        }
+        TIM2_CR1 = 1;
+        GPIOB_BSRR = 1;
+        for (;;) {
+        }
+    }
+    """
+    mcu = make_mcu(build_program("cm7", reading), build_program("cm4", starting))
+    started: list[int] = []
+    mcu.pins.watch("PB0", lambda level: started.append(mcu.now))
+    mcu.run_for(PS_PER_MS)
+    count = mcu.read(0x4000_0024, 4, Master.AP0)
+    assert count == pytest.approx((mcu.now - started[0]) / TICK, abs=10)
 
 
 # -- pins -------------------------------------------------------------------------------------------
