@@ -224,7 +224,6 @@ class Mcu:
             core.restore(saved)
         self.scheduler.restore(state.scheduler)
         state.models.restore()
-        self.unmap_registers()
 
     # -- memories and bus ---------------------------------------------------------------------------
 
@@ -262,12 +261,15 @@ class Mcu:
 
     def cores_executing_in(self, memory: Memory) -> list[str]:
         """Return the cores whose next instruction comes from a memory, whether they are awake or not."""
-        executing = []
-        for name, core in self.cores.items():
-            found = self.interconnect.find_memory(core.register(15), self._masters[core])
-            if found is not None and found[0] is memory and self.modes.executes(name):
-                executing.append(name)
-        return executing
+        return [
+            name for name in self.cores if self.modes.executes(name) and self.executed_memory(name) is memory
+        ]
+
+    def executed_memory(self, name: str) -> Memory | None:
+        """Return the memory that the next instruction of a core comes from."""
+        core = self.cores[name]
+        found = self.interconnect.find_memory(core.register(15), self._masters[core])
+        return None if found is None else found[0]
 
     def core_read(self, core: Core, address: int, size: int) -> int:
         """Serve a core's access to what is not mapped directly."""

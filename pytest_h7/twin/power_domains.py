@@ -51,6 +51,21 @@ class PowerDomains:
         for left in (Domain.D1, Domain.D2):
             if before[left.value] == "standby" != self.states[left.value]:
                 mcu.domain_left_standby(left)
+        self._check_code()
+
+    def _check_code(self) -> None:
+        """Warn of a core that runs on, here but hardly on the chip, out of a memory whose domain has no clock."""
+        for owner, domain in DOMAINS.items():
+            core = OTHER[owner]
+            if self.states[domain] == "run" or self._mcu.modes[core] is not CpuMode.RUN:
+                continue
+            memory = self._mcu.executed_memory(core)
+            if memory is not None and memory.domain.value == domain:
+                self._mcu.warn(
+                    f"The {core.upper()} executes from {memory.name} while {domain} is in "
+                    f"D{self.states[domain].capitalize()}: nothing that this core has enabled in RCC keeps that "
+                    "domain running (RM0399 9.5.9)."
+                )
 
     def _find(self) -> dict[str, str]:
         mcu = self._mcu

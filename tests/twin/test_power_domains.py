@@ -154,6 +154,32 @@ def test_allocation_of_a_core_that_is_stopped_itself_does_not_count(run) -> None
     assert states(desk) == ("stop", "stop", "stop")
 
 
+def test_code_in_a_domain_without_clock_is_a_mistake(run) -> None:
+    """On the chip the CM4 would wait for D1 at its next fetch; here it runs on."""
+    count = "void program(void) { PREPARE for (;;) result[0] = result[0] + 1; }"
+    desk = run(cm7=deep("cm7"), cm4=count.replace("PREPARE", ""))
+    assert [warning.sentence for warning in desk.mcu.warnings] == [
+        "The CM4 executes from flash bank 2 while D1 is in DStop: nothing that this core has enabled in RCC keeps "
+        "that domain running (RM0399 9.5.9)."
+    ]
+    assert desk.result("cm4") > 0
+    enable = "RCC_AHB3ENR |= RCC_AHB3ENR_FLASHEN_Msk; for (int i = 0; i < 1000; ++i) result[1] = i;"
+    cm7 = "void program(void) { for (int i = 0; i < 2000; ++i) result[1] = i; SCS_SCR |= 4; for (;;) wfi(); }"
+    desk = run(cm7=cm7, cm4=count.replace("PREPARE", enable))
+    assert (desk.mcu.mode("cm7"), desk.mcu.warnings) == (CpuMode.STOP, [])
+
+
+def test_sleeping_core_is_warned_of_when_it_wakes_up(run) -> None:
+    cm4 = "void program(void) { SCS_SCR |= 16; for (;;) wfe(); }"
+    desk = run(cm7=deep("cm7"), cm4=cm4)
+    desk.mcu.warnings.clear()
+    desk.run(1_000)
+    assert desk.mcu.warnings == []
+    desk.mcu.send_event("cm4")
+    desk.run(10)
+    assert len(desk.mcu.warnings) == 1
+
+
 def test_flash_that_is_busy_keeps_d1_running(run) -> None:
     erase = """
     FLASH_KEYR2 = 0x45670123;

@@ -12,6 +12,8 @@ from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2, MEMORIES
 from pytest_h7.chip.registers import peripheral, peripheral_names
 from pytest_h7.twin.board import VirtualBoard
 from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.mcu import Mcu
+from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
 
 READY = 0.05
 """Board time in seconds in which both cores of the reference firmware have started."""
@@ -174,6 +176,26 @@ def test_pending_events_are_those_of_the_snapshot() -> None:
     assert not later.pending
     board.sleep(1e-5)
     assert happened == ["due", "later", "due"]
+
+
+def test_register_that_had_no_clock_has_none_again(
+    make_mcu: Callable[..., Mcu], build_program: Callable[..., object]
+) -> None:
+    """What a core has learned about the way to a register is forgotten."""
+    source = "void program(void) { for (;;) result[0] = TIM2_ARR; }"
+    mcu = make_mcu(build_program("cm7", source))
+    mcu.run_for(PS_PER_MS)
+
+    def seen() -> int:
+        mcu.run_for(10 * PS_PER_US)
+        return int.from_bytes(mcu.memory("SRAM4")[:4], "little")
+
+    assert seen() == 0
+    snapshot = mcu.save()
+    mcu.write(peripheral("RCC_C1").registers["APB1LENR"].address, 4, 1, Master.AP1)
+    assert seen() == 0xFFFF_FFFF
+    mcu.restore(snapshot)
+    assert seen() == 0
 
 
 def test_no_snapshot_inside_of_an_event() -> None:
