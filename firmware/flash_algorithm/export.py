@@ -1,6 +1,6 @@
-"""Write the flash algorithm as JSON for the pyOCD target.
+"""Write code for RAM as JSON for the package.
 
-Usage: ``export.py flash_algorithm.elf OUTPUT``. In the JSON, ``functions`` are byte offsets from the start of
+Usage: ``export.py algorithm|agent ELF OUTPUT``. In the JSON, ``symbols`` are byte offsets from the start of
 ``code`` (without the Thumb bit), ``code`` is the little-endian machine code in hexadecimal, 32 bytes an
 entry, and sizes are in bytes. The code has no variables, so that it needs no static base.
 """
@@ -14,8 +14,6 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
-FUNCTIONS = ("Init", "UnInit", "EraseSector", "ProgramPage")
-
 FLASH_WORD_SIZE = 32
 PAGE_SIZE = 32 * 1024
 """Bytes of one call of ``ProgramPage``: fewer, larger pages cost a debugger less time."""
@@ -23,9 +21,22 @@ PAGE_SIZE = 32 * 1024
 STACK_SIZE = 512
 """More than the deepest call takes; the compiler is told to refuse functions of more than 256 bytes."""
 
+SYMBOLS = {
+    "algorithm": ("Init", "UnInit", "EraseSector", "ProgramPage"),
+    "agent": ("Serve", "mailbox"),
+}
+PROPERTIES = {
+    "algorithm": {
+        "min_program_length": FLASH_WORD_SIZE,
+        "page_size": PAGE_SIZE,
+        "stack_size": STACK_SIZE,
+    },
+    "agent": {},
+}
 
-def algorithm(elf: Path) -> dict[str, Any]:
-    """Return what is to be known about the algorithm in `elf`."""
+
+def read_code(elf: Path, kind: str) -> dict[str, Any]:
+    """Return what is to be known about the code in `elf`, an ``"algorithm"`` or ``"agent"``."""
     with elf.open("rb") as stream:
         file = ELFFile(stream)
         text = file.get_section_by_name(".text")
@@ -38,20 +49,18 @@ def algorithm(elf: Path) -> dict[str, Any]:
         }
         compiler = file.get_section_by_name(".comment").data().split(b"\0")[0].decode("ascii")
     return {
-        "source": "firmware/flash_algorithm/flash_algorithm.c",
+        "source": f"firmware/flash_algorithm/flash_{kind}.c",
         "compiler": compiler,
-        "functions": {name: symbols[name] for name in FUNCTIONS},
-        "min_program_length": FLASH_WORD_SIZE,
-        "page_size": PAGE_SIZE,
-        "stack_size": STACK_SIZE,
+        "symbols": {name: symbols[name] for name in SYMBOLS[kind]},
+        **PROPERTIES[kind],
         "code": [code[start : start + 32].hex() for start in range(0, len(code), 32)],
     }
 
 
-def export(elf: Path, output: Path) -> None:
-    """Write the algorithm in `elf` to `output`."""
-    output.write_text(json.dumps(algorithm(elf), indent=2) + "\n", encoding="ascii")
+def export(kind: str, elf: Path, output: Path) -> None:
+    """Write the code in `elf` to `output`."""
+    output.write_text(json.dumps(read_code(elf, kind), indent=2) + "\n", encoding="ascii")
 
 
 if __name__ == "__main__":
-    export(Path(sys.argv[1]), Path(sys.argv[2]))
+    export(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

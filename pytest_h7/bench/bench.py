@@ -112,6 +112,20 @@ class Bench:
         """Whether this is the virtual board."""
         return self._virtual_board is not None
 
+    @property
+    def notes(self) -> Path | None:
+        """Folder of what must be known of this chip the next time; None for one that nobody comes back to."""
+        if self._virtual_board is None:
+            from platformdirs import user_state_path
+
+            state: Path = user_state_path("pytest-h7")
+            return state / "notes"
+        if self._virtual_board.name is None:
+            return None
+        from pytest_h7.twin.board_store import board_folder
+
+        return board_folder(self._virtual_board.name) / "notes"
+
     def has(self, service: str) -> bool:
         """Return whether the bench has ``"power"``, ``"loopback"`` and so on."""
         match service:

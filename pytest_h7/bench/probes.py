@@ -152,7 +152,7 @@ def _listing(probes: list[Any]) -> str:
 
 
 def _virtual_probe(name: str, description: BoardDescription | None) -> Any:
-    from pytest_h7.twin.board import BoardInUse, BoardNameError
+    from pytest_h7.twin.board_store import BoardInUse, BoardNameError
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
     try:

@@ -14,7 +14,7 @@ from pytest_h7.board.clocks import PeripheralClocks
 from pytest_h7.board.core import REPORTED_REGISTERS, Core, CoreState
 from pytest_h7.board.domains import Domains, DomainState
 from pytest_h7.board.exti import Exti
-from pytest_h7.board.flashing import FlashResult, images_to_program, program
+from pytest_h7.board.flashing import Flasher, FlashResult, Progress
 from pytest_h7.board.gpio import Button, Led, Pin
 from pytest_h7.board.hsem import Hsem
 from pytest_h7.board.option_bytes import OptionBytes
@@ -240,23 +240,22 @@ class Board:
 
     # -- flash ------------------------------------------------------------------------------------
 
-    def flash(self, pair: ImagePair, policy: FlashPolicy) -> FlashResult:
+    def flash(self, pair: ImagePair, policy: FlashPolicy, progress: Progress | None = None) -> FlashResult:
         """Have both images in flash, proven by reading back; reset the board afterwards to run them.
 
-        Cores are left halted where something had to be programmed.
+        Cores are left halted after a reset, but for small images that were there already.
+
+        Args:
+            pair: The images.
+            policy: Whether they are programmed where flash differs, always or never.
+            progress: Is told what is being done, and how far it is.
 
         Raises:
             FlashError: it could not be done.
+            InfrastructureError: the board has lost its power.
         """
         self.images = pair
-        try:
-            images = images_to_program(self._connection, pair, policy)
-        except TargetAccessError:
-            self.reset_and_hold()
-            images = images_to_program(self._connection, pair, policy)
-        if not images:
-            return FlashResult((), 0)
-        return program(self._connection, images)
+        return Flasher(self, progress).flash(pair, policy)
 
     def reach(self, name: Hashable, steps: Callable[[], None]) -> None:
         """Bring the board into a state that several tests begin with, from where `h7_flashed` has left it.

@@ -1,140 +1,263 @@
-"""Getting images into flash: only where they differ, and proven by reading back."""
+"""Getting images into flash: only where they differ, both banks at once, and proven by reading back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.connection import translated_errors
+from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy
-from pytest_h7.board.access_port import AccessPort
-from pytest_h7.board.images import flash_content
-from pytest_h7.chip.memory import FLASH_SECTOR_SIZE
-from pytest_h7.chip.registers import peripheral
+from pytest_h7.board.flash_agent import FlashAgent
+from pytest_h7.board.flash_journal import FlashJournal, any_journal
+from pytest_h7.board.flash_lanes import Lanes
+from pytest_h7.board.flash_plan import FlashPlan, Words, pieces_of, plan_flash, sector_of
+from pytest_h7.chip.memory import FLASH_WORD_SIZE, UNIQUE_ID_ADDRESS
 from pytest_h7.errors import FlashError, TargetAccessError
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
+    from pytest_h7.board.board import Board
     from pytest_h7.board.images import Image, ImagePair, Segment
+    from pytest_h7.target.flash_banks import FlashBank
+
+Progress = Callable[[FlashPlan, float], None]
+"""Is told from time to time what is being done, and how far it is, from 0 to 1."""
+
+_READ_AT_MOST = 16 * 1024
+"""Bytes of images up to which flash is compared by reading it, while the firmware runs; for more, a digest is faster."""
 
 _BRIDGED = 256
-"""Bytes between two segments that are read as well: they take less time than another command."""
+"""Bytes between two places that are read as well: they take less time than another command."""
 
 
 @dataclass(frozen=True)
 class FlashResult:
-    """What had to be done: the images programmed, and the sectors erased for them."""
+    """What was done: the images that were not there, and how many sectors were erased."""
 
     programmed: tuple[Image, ...]
     sectors: int
 
 
-def differing_images(connection: Connection, pair: ImagePair) -> list[Image]:
-    """Return the images of which flash holds something else."""
-    return [image for image in pair if not _holds(connection, image)]
+class _Ap0:
+    """AP0 as `FlashBank` needs it, with every write checked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def write32(self, address: int, value: int) -> None:
+        self._connection.write_word(0, address, value)
+
+    def read_memory_block32(self, address: int, count: int) -> list[int]:
+        return self._connection.read_words(0, address, count)
 
 
-def _holds(connection: Connection, image: Image) -> bool:
-    for segments in _neighbours(image):
-        start = segments[0].address & ~3
-        end = segments[-1].end + 3 & ~3
-        try:
-            content = connection.read_bytes(0, start, end - start)
-        except TargetAccessError:
-            if not _has_broken_words(connection):
-                raise
-            return False
-        for segment in segments:
-            offset = segment.address - start
-            if content[offset : offset + len(segment.data)] != segment.data:
-                return False
-    return True
+class Flasher:
+    """Programs a board.
 
-
-def _has_broken_words(connection: Connection) -> bool:
-    """Return whether a read of flash failed at a word whose ECC does not fit, and forget that (RM0399 4.7.7).
-
-    Programming or an erase that was cut short, by a reset or a loss of power, leaves such words; reading one is a
-    bus error until its sector is erased.
+    Args:
+        board: The board.
+        progress: Is told how far it is.
     """
-    flash = peripheral("FLASH").registers
-    broken = False
-    for bank in ("1", "2"):
-        mask = flash[f"SR{bank}"].fields[f"DBECCERR"].mask
-        if connection.read_word(0, flash[f"SR{bank}"].address) & mask:
-            connection.write_words(0, flash[f"CCR{bank}"].address, [mask])
-            broken = True
-    return broken
 
+    def __init__(self, board: Board, progress: Progress | None = None) -> None:
+        self._board = board
+        self._bench = board.bench
+        self._connection = board.bench.connection
+        self._clock = board.bench.clock
+        self._progress = progress
 
-def _neighbours(image: Image) -> list[list[Segment]]:
-    """Group the segments that are read in one go, in whole words, which costs the fewest transfers."""
-    groups: list[list[Segment]] = []
-    for segment in sorted(image.segments, key=lambda segment: segment.address):
-        if groups and segment.address - groups[-1][-1].end <= _BRIDGED:
-            groups[-1].append(segment)
-        else:
-            groups.append([segment])
-    return groups
+    # -- what the board offers --------------------------------------------------------------------
 
-
-def sectors_of(image: Image) -> set[int]:
-    """Return the addresses of the sectors that an image occupies."""
-    return {
-        address
-        for segment in image.segments
-        for address in range(
-            segment.address - segment.address % FLASH_SECTOR_SIZE, segment.end, FLASH_SECTOR_SIZE
-        )
-    }
-
-
-def program(connection: Connection, images: list[Image]) -> FlashResult:
-    """Erase the sectors of `images` and program them; the other sectors keep their content.
-
-    The chip is reset for it and both cores are left halted.
-
-    Raises:
-        FlashError: erasing or programming failed, or flash does not hold the images afterwards.
-    """
-    from pyocd.core.exceptions import FlashFailure
-    from pyocd.flash.loader import MemoryLoader
-
-    with translated_errors("program flash"):
-        loader = MemoryLoader(
-            connection.session, progress=lambda _: None, chip_erase="sector", smart_flash=False
-        )
-        for address, data in flash_content(images).items():
-            loader.add_data(address, list(data))
-        try:
-            loader.commit()
-        except FlashFailure as error:
-            raise FlashError(f"Programming flash failed: {str(error).rstrip('.')}.") from error
-    for image in images:
-        if not _holds(connection, image):
-            raise FlashError(f"Flash does not hold {image.path.name} after it was programmed.")
-    return FlashResult(tuple(images), sum(len(sectors_of(image)) for image in images))
-
-
-def images_to_program(connection: Connection, pair: ImagePair, policy: FlashPolicy) -> list[Image]:
-    """Return which images have to be programmed under a policy.
-
-    Raises:
-        FlashError: the policy is never, and flash holds something else.
-        TargetAccessError: flash cannot be read.
-    """
-    if policy is FlashPolicy.ALWAYS:
-        return list(pair)
-    differing = differing_images(connection, pair)
-    if differing and not AccessPort(connection, 0).readable:
-        # Zeros, which AP0 may answer while the CM7 has no clock, are no content.
-        raise TargetAccessError(
-            "Could not compare flash with the images: the CM7, which AP0 needs, has no clock."
-        )
-    if differing and policy is FlashPolicy.NEVER:
-        names = " and ".join(f"{image.path.name} for the {image.core}" for image in differing)
+    def flash(self, pair: ImagePair, policy: FlashPolicy) -> FlashResult:
+        """Have both images in flash; see `Board.flash`."""
+        with self._blaming_the_supply():
+            if policy is not FlashPolicy.ALWAYS and self._seems_to_hold(pair):
+                return FlashResult((), 0)
+            with self._agent() as agent:
+                pieces = _pieces(pair)
+                plan = self._plan(agent, pieces, anew=policy is FlashPolicy.ALWAYS)
+                images = tuple(image for image in pair if _changes(plan, image))
+                if policy is not FlashPolicy.NEVER:
+                    return FlashResult(images, self._realise(agent, plan, pieces))
+            if not images:
+                return FlashResult((), 0)
+            self._board.reset()
+        names = " and ".join(f"{image.path.name} for the {image.core}" for image in images)
         raise FlashError(
             f"Flash does not hold {names}, and --h7-flash=never leaves it alone: "
             "program it, or use --h7-flash=auto."
         )
-    return differing
+
+    def plan(self, pair: ImagePair) -> FlashPlan:
+        """Return what `flash` would do now, where images differ; both cores are left halted after a reset."""
+        with self._blaming_the_supply(), self._agent() as agent:
+            return self._plan(agent, _pieces(pair))
+
+    def program(self, segments: Iterable[Segment]) -> None:
+        """Have segments in flash, as `flash` has images.
+
+        Raises:
+            FlashError: it could not be done.
+        """
+        pieces = pieces_of(segments)
+        with self._blaming_the_supply(), self._agent() as agent:
+            self._realise(agent, self._plan(agent, pieces), pieces)
+
+    # -- what is there ----------------------------------------------------------------------------
+
+    def _seems_to_hold(self, pair: ImagePair) -> bool:
+        """Compare by reading what is small, which leaves the cores alone."""
+        segments = [segment for image in pair for segment in image.segments]
+        if sum(len(segment.data) for segment in segments) > _READ_AT_MOST:
+            return False
+        if any_journal(self._bench.notes):
+            return False
+        try:
+            content = self._read((segment.address, segment.end) for segment in segments)
+        except TargetAccessError:
+            return False  # a core without a clock, or broken flash words
+        return all(content[segment.address, segment.end] == segment.data for segment in segments)
+
+    def _read(self, ranges: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Read ranges of addresses, those close to each other in one go, in whole words."""
+        content = {}
+        for group in _neighbours(ranges):
+            start, end = group[0][0] & ~3, max(end for _, end in group) + 3 & ~3
+            data = self._connection.read_bytes(0, start, end - start)
+            content.update({(first, last): data[first - start : last - start] for first, last in group})
+        return content
+
+    def _read_words(self, addresses: Iterable[int]) -> Words:
+        ranges = [(address, address + FLASH_WORD_SIZE) for address in addresses]
+        return {address: data for (address, _), data in self._read(ranges).items()}
+
+    def _journal(self) -> FlashJournal | None:
+        if self._bench.notes is None:
+            return None
+        unique_id = self._connection.read_bytes(0, UNIQUE_ID_ADDRESS, 12).hex()
+        return FlashJournal(self._bench.notes, unique_id)
+
+    def _plan(self, agent: FlashAgent, pieces: Sequence[Segment], *, anew: bool = False) -> FlashPlan:
+        journal = self._journal() if any_journal(self._bench.notes) else None
+        unfinished = journal.unfinished() if journal is not None else {}
+        sectors = {sector_of(piece.address) for piece in pieces} | unfinished.keys()
+        survey = agent.survey(pieces, sorted(sectors))
+        return plan_flash(pieces, survey, anew=anew, unfinished=unfinished)
+
+    # -- changes ----------------------------------------------------------------------------------
+
+    def _realise(self, agent: FlashAgent, plan: FlashPlan, pieces: Sequence[Segment]) -> int:
+        """Do what is planned until flash holds the pieces; return how many sectors were erased."""
+        erased = 0
+        while plan.changes:
+            plan = FlashPlan(
+                tuple(sector.with_kept(self._read_words(sector.kept)) for sector in plan.changes)
+            )
+            wrong = self._carry_out(agent, plan)
+            erased += plan.erased
+            for sector in plan.sectors:
+                if sector.erase and sector.address in wrong:
+                    raise FlashError(
+                        f"Flash does not hold what was programmed into the sector at 0x{sector.address:08X}, "
+                        "which was erased before: it may be worn out."
+                    )
+            # What seemed to be blank is not: it takes an erase.
+            remaining = [piece for piece in pieces if sector_of(piece.address) in wrong]
+            plan = plan_flash(remaining, agent.survey(remaining, sorted(wrong)), anew=True)
+        return erased
+
+    def _carry_out(self, agent: FlashAgent, plan: FlashPlan) -> set[int]:
+        """Erase and program; return the sectors that do not hold afterwards what they should."""
+        from pyocd.core.exceptions import FlashFailure
+
+        journal = self._journal()
+        if journal is not None:
+            journal.begin(
+                {sector.address: sector.outside if sector.erase else None for sector in plan.sectors}
+            )
+        begin = self._clock.time()
+
+        def report() -> None:
+            if self._progress is not None:
+                self._progress(plan, min((self._clock.time() - begin) / plan.seconds, 1.0))
+
+        agent.unlock()
+        agent.halt()
+        try:
+            Lanes(self._connection, self._clock, agent, self._banks(), report).carry_out(plan)
+        except FlashFailure as error:
+            raise FlashError(f"Programming flash failed: {str(error).rstrip('.')}.") from error
+        agent.resume()
+        written = [piece for sector in plan.sectors for piece in sector.result()]
+        survey = agent.survey(written, [sector.address for sector in plan.sectors])
+        agent.lock()
+        wrong = {sector.address for sector in plan_flash(written, survey).changes}
+        if journal is not None and not wrong:
+            journal.finish()
+        return wrong
+
+    def _banks(self) -> dict[int, FlashBank]:
+        from pytest_h7.target.flash_banks import FlashBank, Waiting
+
+        bus, waiting = _Ap0(self._connection), Waiting(self._clock.sleep)
+        return {number: FlashBank(number, bus, waiting) for number in (1, 2)}
+
+    # -- around -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _agent(self) -> Iterator[FlashAgent]:
+        """Stop both cores after a reset, with no caches, no MPU and 64 MHz, and run the agent on the CM7."""
+        with uninterrupted():
+            self._stop_cores()
+            agent = FlashAgent(self._connection, self._clock)
+            agent.start()
+            try:
+                yield agent
+            except FlashError:
+                agent.stop()
+                raise
+            agent.stop()
+
+    def _stop_cores(self) -> None:
+        target = self._connection.target
+        with translated_errors("stop both cores"):
+            caught = target.reset_chip(catch=("cm7", "cm4"))
+        if "cm7" not in caught:
+            self._board.reset_and_hold()
+        if "cm4" not in caught:
+            with translated_errors("stop the CM4"):
+                core = target.attach_cm4()
+                if core is not None:
+                    core.halt()
+
+    @contextmanager
+    def _blaming_the_supply(self) -> Iterator[None]:
+        """Where the board has lost its power, say so, and not which access has failed."""
+        try:
+            yield
+        except TargetAccessError:
+            self._bench.probe.require_power()
+            raise
+
+
+def _pieces(pair: ImagePair) -> list[Segment]:
+    return pieces_of(segment for image in pair for segment in image.segments)
+
+
+def _changes(plan: FlashPlan, image: Image) -> bool:
+    changed = {sector.address for sector in plan.changes}
+    return any(sector_of(piece.address) in changed for piece in pieces_of(image.segments))
+
+
+def _neighbours(ranges: Iterable[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Group ranges of addresses that are read in one go, which costs the fewest transfers."""
+    groups: list[list[tuple[int, int]]] = []
+    for start, end in sorted(ranges):
+        if groups and start - groups[-1][-1][1] <= _BRIDGED:
+            groups[-1].append((start, end))
+        else:
+            groups.append([(start, end)])
+    return groups

@@ -42,7 +42,7 @@ def load_algorithm() -> dict[str, Any]:
     first = DTCM.start + 4
 
     def entry(name: str) -> int:
-        return first + int(data["functions"][name]) | 1
+        return first + int(data["symbols"][name]) | 1
 
     return {
         "load_address": DTCM.start,

@@ -131,21 +131,31 @@ class FlashBank:
         """
         if self._erasing is None:
             return
-        address, self._erasing = self._erasing, None
         self._waiting.sleep_until(self._not_before)
         waited = 0.0
-        while True:
-            _, status = self._read()
-            if not self._sr.fields["QW"].extract(status):
-                break
+        while not self.poll():
             if waited >= _ERASE_TIMEOUT:
-                raise FlashEraseFailure(f"flash bank {self.number} does not end erasing", address=address)
+                raise FlashEraseFailure(
+                    f"flash bank {self.number} does not end erasing", address=self._erasing
+                )
             self._waiting.sleep(_POLL_INTERVAL)
             waited += _POLL_INTERVAL
+
+    def poll(self) -> bool:
+        """Return whether the erase that was started has ended.
+
+        Raises:
+            FlashEraseFailure: The bank reports an error.
+        """
+        _, status = self._read()
+        if self._sr.fields["QW"].extract(status):
+            return False
+        address, self._erasing = self._erasing, None
         self._bus.write32(self._cr.address, self._control())
         errors = describe_errors(status)
         if errors is not None:
             raise FlashEraseFailure(f"flash bank {self.number} was not erased: {errors}", address=address)
+        return True
 
     def _control(self, *fields: str) -> int:
         """CR with bits set, and the widest parallelism: fastest, and allowed from 1.8 V upwards."""

@@ -1,22 +1,20 @@
 """A virtual board: the chip with what the board wires to it, and what survives power-off.
 
-A board without a name is as it leaves the factory, one in each process. A named one keeps its flash and
-option bytes in the user's state directory, and belongs to one process at a time.
+A board without a name is as it leaves the factory, one in each process. A named one is kept in the user's state
+directory (`pytest_h7.twin.board_store`), and belongs to one process at a time.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
-from pytest_h7.chip.memory import FLASH_BANKS, Memory
+from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.twin.access_port import ClosedPolicy
+from pytest_h7.twin.board_store import BoardStore
 from pytest_h7.twin.mcu import Mcu, McuState
 from pytest_h7.twin.peripherals.ethernet_phy import Lan8742
 from pytest_h7.twin.pins import Pull
@@ -25,18 +23,7 @@ from pytest_h7.twin.signals import SignalRecorder
 from pytest_h7.twin.stlink import VirtualStlink
 from pytest_h7.twin.timeline import PS_PER_S
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
-_STATE_HOME = "H7_TWIN_HOME"
-
 _boards: dict[str, VirtualBoard] = {}
-
-
-class BoardNameError(ValueError):
-    """The name of a virtual board cannot be one of a file."""
-
-
-class BoardInUse(Exception):
-    """Another process has this named board."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +49,29 @@ class VirtualBoard:
         self.name = name
         self.description = description = description or board_description()
         self.serial = f"H7TWIN-{name}" if name else "H7TWIN"
+        self._store = BoardStore(name) if name else None
         self.mcu = Mcu(
             _unique_id(self.serial),
             description.hse_hz,
             hse_bypass=description.hse_bypass,
             supply=description.supply,
+            flash=self._store.flash if self._store is not None else None,
         )
         if description.button is not None:
             released = Pull.DOWN if description.button.active_high else Pull.UP
             self.mcu.pins.set_external_pull(description.button.pin, released)
         if description.phy_address is not None:
             self.mcu.ethernet.attach(Lan8742(description.phy_address), description.phy_address)
-        self._store = _Store(name) if name else None
         if self._store is not None:
-            self._store.load(self.mcu)
+            self._store.load_options(self.mcu.flash)
         self.stlink = VirtualStlink(self.mcu, self.serial)
         wiring = description.vcp
         self.vcp = SerialPeer(self.mcu, wiring.tx, wiring.rx) if wiring is not None else None
         self._time_before = 0
         self._recorder: SignalRecorder | None = None
         self.mcu.power_on()
+        if self._store is not None:
+            self._store.load_backup_domain(self.mcu)
 
     def set_closed_policy(self, policy: str) -> None:
         """Choose what AP3 answers while the CM4 has no clock: ``zero``, ``fault`` or ``wait``."""
@@ -110,6 +100,8 @@ class VirtualBoard:
         now = self.mcu.now + self._time_before + round(after * PS_PER_S)
         self.mcu.restore(snapshot.state)
         self._time_before = now - snapshot.time
+        if self._store is not None:
+            self._store.save_options()
         if self._recorder is not None:
             self._recorder.look_again()
 
@@ -126,85 +118,16 @@ class VirtualBoard:
     def power_cycle(self, seconds: float = 0.5) -> None:
         """Take the supply away for a time and give it back."""
         self.mcu.power_off()
-        self.stlink.debug_port.power_on_reset()
         self.sleep(seconds)
         self.mcu.power_on()
 
-    def save(self) -> None:
-        """Keep flash and option bytes of a named board for the next process."""
-        if self._store is not None:
-            self._store.save(self.mcu)
-
     def close(self) -> None:
-        """Take the power of a named board away, save it and let other processes have it."""
+        """Put a named board away and let other processes have it; its chip stops, in mid-erase or not."""
         if self._store is not None:
+            self._store.save_backup_domain(self.mcu)
             self.mcu.power_off()
-            self.save()
             self._store.release()
-
-
-class _Store:
-    """Files of a named board: one per flash bank, one of broken flash words, one of option bytes, and the lock."""
-
-    def __init__(self, name: str) -> None:
-        from filelock import FileLock, Timeout
-
-        if _NAME.fullmatch(name) is None:
-            raise BoardNameError(
-                f"{name!r} cannot be the name of a virtual board: letters, digits, '_', '.' and '-' can."
-            )
-        self._folder = _state_home() / name
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._folder / "lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BoardInUse(f"The virtual board {name!r} is in use by another process.") from None
-
-    def _bank_files(self, mcu: Mcu) -> Iterator[tuple[Memory, Path]]:
-        for number, bank in enumerate(mcu.flash.physical_banks, start=1):
-            yield bank.memory, self._folder / f"flash-bank{number}.bin"
-
-    def load(self, mcu: Mcu) -> None:
-        """Fill the chip with what was saved."""
-        for bank, path in self._bank_files(mcu):
-            if path.is_file():
-                content = path.read_bytes()
-                mcu.memory(bank.name)[: len(content)] = content
-                mcu.code_changed(bank.start, len(content))
-        broken = self._folder / "broken-flash-words.json"
-        if broken.is_file():
-            mcu.flash.load_broken_words(json.loads(broken.read_text("utf-8")))
-        options = self._folder / "option-bytes.json"
-        if options.is_file():
-            mcu.flash.load(json.loads(options.read_text("utf-8")))
-
-    def save(self, mcu: Mcu) -> None:
-        """Write what must survive; each file is replaced whole."""
-        for bank, path in self._bank_files(mcu):
-            _replace(path, bytes(mcu.memory(bank.name)).rstrip(b"\xff"))
-        _replace(self._folder / "broken-flash-words.json", json.dumps(mcu.flash.broken_words()).encode())
-        _replace(self._folder / "option-bytes.json", json.dumps(mcu.flash.save()).encode())
-
-    def release(self) -> None:
-        """Give up the board."""
-        self._lock.release()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-def _state_home() -> Path:
-    home = os.environ.get(_STATE_HOME)
-    if home:
-        return Path(home)
-    from platformdirs import user_state_path
-
-    home_path: Path = user_state_path("pytest-h7")
-    return home_path / "twin"
+            self._store = None
 
 
 def _unique_id(serial: str) -> bytes:
@@ -221,7 +144,7 @@ def virtual_board(name: str | None = None, description: BoardDescription | None 
     another one than `description` is replaced.
 
     Raises:
-        BoardNameError: the name cannot be one of a file.
+        BoardNameError: the name cannot be one of a folder.
         BoardFileError: there is no board description of the name in ``H7_BOARD``.
         BoardInUse: another process has the board.
     """

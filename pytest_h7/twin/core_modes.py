@@ -117,6 +117,7 @@ class CoreModes:
         self._refused.discard(name)
         if before is CpuMode.SLEEP:
             self._tell_of_sleep(name)
+            self._mcu.domains.check_code()
         if before is not CpuMode.STOP:
             return
         self._mcu.scheduler.set_clock(core, on=True)

@@ -23,6 +23,11 @@ class CycleCounter:
         """Return the cycles up to board time `now`, in picoseconds."""
         return self._count + (now - self._since) * self._hz // (self._divider * PS_PER_S)
 
+    def set_count(self, count: int, now: int) -> None:
+        """Go on from another count."""
+        self._count = count
+        self._since = now
+
     def delay(self, count: int, now: int) -> int | None:
         """Return the picoseconds from `now` until `count` is reached, None without a clock.
 

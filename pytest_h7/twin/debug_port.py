@@ -161,6 +161,10 @@ class DebugPort:
         register = self._register(address)
         self._access(lambda port: port.write(register, value))
 
+    def set_sticky_error(self) -> None:
+        """Set CTRL/STAT.STICKYERR, as an access that fails does: accesses are refused until it is cleared."""
+        self._ctrl_stat |= STICKYERR
+
     def burst(self, apsel: int, transfer: Callable[[AccessPort], _T]) -> _T:
         """Do many accesses to one access port at once, as the word by word accesses of `transfer` would end.
 
@@ -174,7 +178,7 @@ class DebugPort:
         try:
             return transfer(port)
         except BusFault:
-            self._ctrl_stat |= STICKYERR
+            self.set_sticky_error()
             raise
         except AccessPortBusy:
             self._pending = lambda: transfer(port)
@@ -191,7 +195,7 @@ class DebugPort:
         try:
             access(port)
         except BusFault:
-            self._ctrl_stat |= STICKYERR
+            self.set_sticky_error()
         except AccessPortBusy:
             self._pending = lambda: access(port)
 
@@ -200,7 +204,7 @@ class DebugPort:
         self._require_line()
         self._require_idle()
         if not self._ctrl_stat & CDBGPWRUPREQ:
-            self._ctrl_stat |= STICKYERR
+            self.set_sticky_error()
             raise FaultAnswer
         return self.access_ports[apsel] if apsel < len(self.access_ports) else None
 
@@ -219,7 +223,7 @@ class DebugPort:
         except AccessPortBusy:
             raise WaitAnswer from None
         except BusFault:
-            self._ctrl_stat |= STICKYERR
+            self.set_sticky_error()
         self._pending = None
         if self._ctrl_stat & STICKYERR:
             raise FaultAnswer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,12 +96,19 @@ class Mcu:
         hse_hz: Frequency of the clock at OSC_IN, in Hz.
         hse_bypass: Whether that is a clock; else it is a crystal, which HSEBYP makes useless.
         supply: How the board supplies the core.
+        flash: Where `Memories` keeps the flash; None for one that starts erased.
     """
 
     unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper", "observer"})
 
     def __init__(
-        self, unique_id: bytes, hse_hz: int, *, hse_bypass: bool = True, supply: Supply = Supply.SMPS
+        self,
+        unique_id: bytes,
+        hse_hz: int,
+        *,
+        hse_bypass: bool = True,
+        supply: Supply = Supply.SMPS,
+        flash: mmap.mmap | None = None,
     ) -> None:
         self.hse_bypass = hse_bypass
         self.supply = supply
@@ -129,7 +137,7 @@ class Mcu:
         self._keeper: StateKeeper | None = None
         self.observer: Callable[[], None] | None = None
         """Called whenever the mode of a core, a domain, a semaphore or a supply may have changed."""
-        self.memories = Memories(unique_id)
+        self.memories = Memories(unique_id, flash)
         self.cores = {
             "cm7": Core("cm7", "cortex-m7", self, self._regions("cm7")),
             "cm4": Core("cm4", "cortex-m4", self, self._regions("cm4")),

@@ -51,9 +51,9 @@ class PowerDomains:
         for left in (Domain.D1, Domain.D2):
             if before[left.value] == "standby" != self.states[left.value]:
                 mcu.domain_left_standby(left)
-        self._check_code()
+        self.check_code()
 
-    def _check_code(self) -> None:
+    def check_code(self) -> None:
         """Warn of a core that runs on, here but hardly on the chip, out of a memory whose domain has no clock."""
         for owner, domain in DOMAINS.items():
             core = OTHER[owner]

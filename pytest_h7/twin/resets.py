@@ -88,6 +88,8 @@ class Resets:
         self._stop()
         self._reset_peripherals()
         self._lose_memories(Domain)
+        if mcu.debug_port is not None:
+            mcu.debug_port.power_on_reset()
 
     def lose_vcore(self) -> None:
         """The chosen supply does not exist: the core voltage collapses until power is cycled."""

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from pytest_h7.twin.access_port import CSW_DBGSWEN, CSW_SINGLE_INCREMENT, AccessPort
 from pytest_h7.twin.bus import BusFault
 from pytest_h7.twin.debug_port import (
+    ABORT,
     CDBGPWRUPREQ,
     CSYSPWRUPREQ,
     CTRL_STAT,
+    DPIDR,
     RDBUFF,
     SELECT,
     DebugPort,
@@ -25,6 +27,8 @@ from pytest_h7.twin.debug_port import (
     NoAnswer,
     WaitAnswer,
 )
+from pytest_h7.twin.faults import Fault, Faults
+from pytest_h7.twin.resets import NOMINAL_SUPPLY
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_S, PS_PER_US
 from pytest_h7.twin.usb_interface import MAXIMUM_PACKET, UsbInterface
 
@@ -65,9 +69,11 @@ class Status(enum.IntEnum):
     AP_WAIT = 0x10
     AP_FAULT = 0x11
     AP_ERROR = 0x12
+    AP_PARITY_ERROR = 0x13
     DP_WAIT = 0x14
     DP_FAULT = 0x15
     DP_ERROR = 0x16
+    DP_PARITY_ERROR = 0x17
     BAD_AP = 0x1D
     CONF_CHANGED = 0x40
     UNKNOWN_COMMAND = 0x42
@@ -101,8 +107,13 @@ class VirtualStlink:
         self._mcu = mcu
         self.debug_port = DebugPort(mcu)
         self.serial_number = serial_number
-        self.plugged = True
-        """False once the USB cable has been pulled."""
+        self.enumeration = 0
+        """How often it has been plugged in; a program that had it open before has to look for it again."""
+        self.faults: Faults | None = None
+        """What is still to go wrong, None for nothing."""
+        self._plugged = True
+        self._holds_nrst = False
+        self._nrst_stuck = False
         self.claimed_elsewhere = False
         """Whether another program has the USB interface open."""
         self.transfers = 0
@@ -147,6 +158,59 @@ class VirtualStlink:
         """Return the USB interface for one more program, not yet open."""
         return UsbInterface(self)
 
+    @property
+    def plugged(self) -> bool:
+        """Whether the USB cable is plugged in; a probe that is plugged in again starts anew."""
+        return self._plugged
+
+    @plugged.setter
+    def plugged(self, plugged: bool) -> None:
+        if plugged == self._plugged:
+            return
+        self._plugged = plugged
+        if self._holds_nrst:
+            self._hold_nrst(False)
+        if plugged:
+            self.enumeration += 1
+            self.claimed_by = None
+            self._mode = _Mode.MASS_STORAGE
+            self._open_ports = {0}
+            self.frequency_khz = _DEFAULT_FREQUENCY_KHZ
+
+    @property
+    def nrst_stuck(self) -> bool:
+        """Whether something else than the probe holds NRST low."""
+        return self._nrst_stuck
+
+    @nrst_stuck.setter
+    def nrst_stuck(self, stuck: bool) -> None:
+        if stuck != self._nrst_stuck:
+            self._nrst_stuck = stuck
+            self._mcu.set_nrst(self._holds_nrst or stuck)
+
+    def inject(self, fault: Fault, *, transfer: int = 0, seconds: float = 0.0, times: int = 1) -> None:
+        """Let something go wrong, not before a transfer from now on and a board time from now on.
+
+        A fault that a transfer cannot show, such as WAIT for one that makes no access, happens at the next that can.
+
+        Args:
+            fault: What goes wrong.
+            transfer: How many transfers pass before.
+            seconds: How much board time passes before.
+            times: In how many transfers in a row, for faults of USB and of the line to the chip.
+        """
+        if self.faults is None:
+            self.faults = Faults(self, self._mcu)
+        self.faults.add(fault, transfer, seconds, times)
+
+    def mend(self) -> None:
+        """Take back what was injected: no more faults, the cable plugged in, NRST free, the supply as it should be."""
+        self.faults = None
+        self.plugged = True
+        self.nrst_stuck = False
+        if self._mcu.supply_millivolts != NOMINAL_SUPPLY:
+            self._mcu.set_supply(NOMINAL_SUPPLY)
+
     def execute(self, command: bytes, data: bytes) -> bytes:
         """Carry out one command of 16 bytes with the data that follows it; return the answer."""
         self.transfers += 1
@@ -156,6 +220,10 @@ class VirtualStlink:
         else:
             handler = self._commands.get(command[0], self._unknown)
         return handler(command, data)
+
+    def wait(self, duration: int) -> None:
+        """Let board time pass, in picoseconds, while the host waits for the probe."""
+        self._mcu.run_for(duration)
 
     def _spend_accesses(self, count: int) -> None:
         self._mcu.run_for(count * BITS_PER_ACCESS * PS_PER_S // (self.frequency_khz * 1000))
@@ -200,12 +268,16 @@ class VirtualStlink:
     def _drive_nrst(self, command: bytes, _data: bytes) -> bytes:
         low, high, pulse = range(3)
         if command[2] in (low, pulse):
-            self._mcu.set_nrst(True)
+            self._hold_nrst(True)
         if command[2] == pulse:
             self._mcu.run_for(NRST_PULSE_TIME)
         if command[2] in (high, pulse):
-            self._mcu.set_nrst(False)
+            self._hold_nrst(False)
         return _status(Status.OK)
+
+    def _hold_nrst(self, holds: bool) -> None:
+        self._holds_nrst = holds
+        self._mcu.set_nrst(holds or self._nrst_stuck)
 
     # -- debug port and access ports ------------------------------------------------------------------
 
@@ -248,7 +320,9 @@ class VirtualStlink:
                 self.debug_port.read_ap(address & 0xC)
                 value = self.debug_port.read(RDBUFF)
 
-        status = self._attempt(access, is_dp=port == _DP_PORT)
+        is_dp = port == _DP_PORT
+        always = is_dp and address & 0xC in (DPIDR, CTRL_STAT)
+        status = self._attempt(access, is_dp=is_dp, reads=True, can_be_refused=not always)
         return struct.pack("<HHI", status, 0, value)
 
     def _write_dap_register(self, command: bytes, _data: bytes) -> bytes:
@@ -263,7 +337,9 @@ class VirtualStlink:
                 self.debug_port.write_ap(address & 0xC, value)
                 self.debug_port.read(RDBUFF)
 
-        return _status(self._attempt(access, is_dp=port == _DP_PORT))
+        is_dp = port == _DP_PORT
+        always = is_dp and address & 0xC == ABORT
+        return _status(self._attempt(access, is_dp=is_dp, reads=False, can_be_refused=not always))
 
     def _select(self, port: int, address: int) -> None:
         """Choose port and bank; only register 4 of the debug port is banked."""
@@ -272,15 +348,30 @@ class VirtualStlink:
         elif address & 0xC == CTRL_STAT:
             self.debug_port.write(SELECT, address >> 4 & 0xF)
 
-    def _attempt(self, access: Callable[[], None], *, is_dp: bool) -> Status:
+    def _attempt(
+        self, access: Callable[[], None], *, is_dp: bool, reads: bool, can_be_refused: bool = True
+    ) -> Status:
+        """Make an access; return how it ended.
+
+        Some accesses are answered whatever state the debug port is in (Arm IHI0031C B4.2.3).
+        """
+        fault = self.faults.on_the_line(can_be_refused=can_be_refused) if self.faults is not None else None
         try:
-            access()
+            if fault is Fault.WAIT:
+                raise WaitAnswer
+            if fault is Fault.FAULT:
+                self.debug_port.set_sticky_error()
+                raise FaultAnswer
+            if fault is None or reads:
+                access()
         except NoAnswer:
             return Status.DP_ERROR if is_dp else Status.AP_ERROR
         except FaultAnswer:
             return Status.DP_FAULT if is_dp else Status.AP_FAULT
         except WaitAnswer:
             return Status.DP_WAIT if is_dp else Status.AP_WAIT
+        if fault is Fault.PARITY:
+            return Status.DP_PARITY_ERROR if is_dp else Status.AP_PARITY_ERROR
         return Status.OK
 
     # -- memory -----------------------------------------------------------------------------------------
@@ -296,15 +387,17 @@ class VirtualStlink:
             nonlocal result
             result = port.read_block(address, size, length)
 
-        self._memory_command(size, command, transfer)
+        self._memory_command(size, command, transfer, reads=True)
         return result
 
     def _write_memory(self, size: int, command: bytes, data: bytes) -> bytes:
         (address,) = struct.unpack_from("<I", command, 2)
-        self._memory_command(size, command, lambda port: port.write_block(address, size, data))
+        self._memory_command(size, command, lambda port: port.write_block(address, size, data), reads=False)
         return b""
 
-    def _memory_command(self, size: int, command: bytes, transfer: Callable[[AccessPort], None]) -> None:
+    def _memory_command(
+        self, size: int, command: bytes, transfer: Callable[[AccessPort], None], *, reads: bool
+    ) -> None:
         address, length, apsel = struct.unpack_from("<IHB", command, 2)
         csw = int.from_bytes(command[9:12], "little") << 8
         self._fault_address = address
@@ -330,7 +423,7 @@ class VirtualStlink:
                 self._fault_address = fault.address
                 raise FaultAnswer from None
 
-        self._last_status = self._attempt(access, is_dp=False)
+        self._last_status = self._attempt(access, is_dp=False, reads=reads)
 
 
 def _status(status: Status) -> bytes:

@@ -1,14 +1,10 @@
 """Both banks are programmed, read back, and left alone when nothing has changed."""
 
-from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
-from pytest_h7 import Board, FlashError, Image, ImagePair, Probe, Segment, reference_image
+from pytest_h7 import Board, FlashError, ImagePair, Probe, Segment, reference_image
 from pytest_h7.bench.settings import FlashPolicy
-from pytest_h7.board.flashing import program
+from pytest_h7.board.flashing import Flasher
 from pytest_h7.board.images import load_pair
 
 LAST_SECTOR_OF_BANK_1, LAST_SECTOR_OF_BANK_2 = 0x080E_0000, 0x081E_0000
@@ -54,9 +50,7 @@ def test_sectors_behind_the_images_keep_their_content(h7_board: Board, h7_flashe
         LAST_SECTOR_OF_BANK_1: b"behind the CM7's firmware".ljust(32),
         LAST_SECTOR_OF_BANK_2: bytes(range(32)),
     }
-    stand_in = SimpleNamespace(path=Path("marks"), segments=[Segment(*mark) for mark in marks.items()])
-    h7_board.reset_and_hold()
-    program(h7_board.bench.connection, [cast("Image", stand_in)])
+    Flasher(h7_board).program(Segment(*mark) for mark in marks.items())
     h7_board.flash(h7_flashed, FlashPolicy.ALWAYS)
     assert {address: h7_board.cm7.read_bytes(address, 32) for address in marks} == marks
 

@@ -35,7 +35,7 @@ class Recorder:
     def __init__(self, *, jumps: bool) -> None:
         self._jumps = jumps
         self._memories: WeakKeyDictionary[Core, list[Region]] = WeakKeyDictionary()
-        self._recorded: WeakKeyDictionary[Core, int] = WeakKeyDictionary()
+        self._cycles: WeakKeyDictionary[Core, int] = WeakKeyDictionary()
         self._new: list[Core] = []
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
@@ -53,13 +53,17 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
-        ran = [core for core in self._memories if self._recorded.get(core) != core.cycles]
-        for core in ran:
-            self._recorded[core] = core.cycles
+        ran = [core for core in self._memories if self._cycles.get(core) != core.cycles]
         if ran:
             item.user_properties.append((PROPERTY, "; ".join(map(self._state, ran))))
+        del ran
         self._new.clear()
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            # What has run while fixtures were closed may be garbage, or be collected already.
+            for core in self._memories:
+                self._cycles[core] = core.cycles
 
     def _state(self, core: Core) -> str:
         """Return time and place of a core to be read, and all the rest as a digest."""

@@ -1,13 +1,15 @@
 #include "encoding.h"
 
+#include "portable.h"
+
 /* ---- what constraints use ---- */
 static bool R(uint32_t reg) { return reg != 13 && reg != 15; }
 /* Modified constants of repeated bytes are UNPREDICTABLE with a byte of zero (A5.3.2). */
 static bool C(uint32_t constant) { return constant & 0xFF || constant >> 10 || !(constant >> 8); }
 static bool S(uint32_t is_double, uint32_t reg) { return !is_double || reg < 16; }
 static bool L(uint32_t is_double, uint32_t reg) { return !is_double || !(reg & 1); }
-static uint32_t COUNT(uint32_t list) { return (uint32_t)__builtin_popcount(list); }
-static uint32_t LOW(uint32_t list) { return (uint32_t)__builtin_ctz(list); }
+static uint32_t COUNT(uint32_t list) { return h7_count_bits(list); }
+static uint32_t LOW(uint32_t list) { return h7_lowest_bit(list); }
 
 #include "encodings.inc"
 

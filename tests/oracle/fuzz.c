@@ -91,6 +91,7 @@ static const uint32_t private_words[] = {
     0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000EF00, 0xE000EF34, 0xE000EF38, 0xE000EF3C,
     0xE000EF50, 0xE0001000, 0xE0001004, 0xE0001020, 0xE0001024, 0xE0001028, 0xE0001030,
     0xE0001034, 0xE0001038, 0xE0002000, 0xE0002004, 0xE0002008, 0xE000200C, 0xE0002020,
+    0xE0043000, 0xE0043010, 0xE0043014, 0xE004301C, 0xE0043020, 0xE00430A0, 0xE00430BC,
 };
 enum { PRIVATE_WORDS = sizeof private_words / sizeof private_words[0] };
 
@@ -101,9 +102,13 @@ static uint32_t meant(uint32_t address, uint8_t value) {
     case 0xE000EDF0: return 0xA05F0000 | (value & 0x2F);
     case 0xE0002000: return 2 | (value & 1);
     case 0xE000ED08: return value & 1 ? RAM : FLASH;
+    case 0xE0001020:
+        if (value & 1) { /* a count of cycles */
+            return value * 8u;
+        } /* fall through */
     case 0xE0002008:
     case 0xE000200C:
-    case 0xE0001020:
+    case 0xE0002020:
     case 0xE0001030:
         return (value & 0x80 ? RAM : FLASH + ENTRY) + (value & 0x7Eu) + (address < 0xE0001100 ? 0 : 1);
     case 0xE000ED9C: return (value & 0x80 ? RAM : FLASH) | 0x10 | (value & 0xF);

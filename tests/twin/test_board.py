@@ -13,7 +13,8 @@ from pytest_h7.board.images import load_pair, reference_image
 from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.twin import board as board_module
-from pytest_h7.twin.board import BoardInUse, BoardNameError, VirtualBoard, virtual_board
+from pytest_h7.twin.board import VirtualBoard, virtual_board
+from pytest_h7.twin.board_store import BoardInUse, BoardNameError
 from pytest_h7.twin.bus import BusFault, Master
 
 BANNER = b"pytest-h7 reference firmware\r\n"

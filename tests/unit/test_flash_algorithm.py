@@ -90,7 +90,7 @@ class Algorithm:
         end = memory.AXI_SRAM.start + 0x100
         self.core.reg_write(arm_const.UC_ARM_REG_LR, end | 1)
         self.core.reg_write(arm_const.UC_ARM_REG_SP, self.STACK)
-        self.core.emu_start(self.LOAD_ADDRESS + self.data["functions"][function] | 1, end, count=1_000_000)
+        self.core.emu_start(self.LOAD_ADDRESS + self.data["symbols"][function] | 1, end, count=1_000_000)
         assert self.core.reg_read(arm_const.UC_ARM_REG_PC) == end, f"{function} does not return"
         assert self.core.reg_read(arm_const.UC_ARM_REG_SP) == self.STACK
         assert self.core.mem_read(self.STACK - self.data["stack_size"], 16) == self.CANARY

@@ -62,6 +62,10 @@ _THROUGH_EXTI = _lines(*range(55, 61))
 """Direct lines, those of the wake-up pins, whose interrupt EXTI makes."""
 
 
+_CLEARING_TIMERS = {2: "LPTIM4_OUT", 3: "LPTIM5_OUT"}
+"""Field of D3PCRx -> output whose rising edge clears the pending request of a line (RM0399 21.6.5)."""
+
+
 class Exti(Peripheral):
     """The event controller.
 
@@ -105,7 +109,7 @@ class Exti(Peripheral):
         """Forget masks, edge selections and pending bits; the levels of direct lines are their sources'."""
         super().reset()
         self._pending = dict.fromkeys(_PREFIXES, 0)
-        self._d3_pending = 0
+        self._set_d3_pending(0)
         self._hear_timers()
         self._update_interrupts()
 
@@ -133,7 +137,7 @@ class Exti(Peripheral):
         if (rising or falling) and mask & _THROUGH_EXTI:
             self._update_interrupts()
         if rising:
-            self._d3_pending |= mask & self._all_groups("D3PMR")
+            self._set_d3_pending(self._d3_pending | mask & self._all_groups("D3PMR"))
             self._announce(mask)
         elif falling:
             self._wakeup_changed()
@@ -155,10 +159,26 @@ class Exti(Peripheral):
 
     def clear_d3_pending(self, source: int) -> None:
         """Clear the D3 requests of a source in D3PCRx: 0 and 1 BDMA channels 6 and 7, 2 and 3 LPTIM4 and 5."""
-        for line in range(96):
-            if self._d3_pending >> line & 1 and self._clear_source(line) == source:
-                self._d3_pending &= ~(1 << line)
+        cleared = sum(1 << line for line in self._d3_lines() if self._clear_source(line) == source)
+        self._set_d3_pending(self._d3_pending & ~cleared)
         self.mcu.update_domains()
+
+    def _set_d3_pending(self, pending: int) -> None:
+        """Change the pending requests of D3, and hear the timers that will clear them."""
+        if pending == self._d3_pending:
+            return
+        self._d3_pending = pending
+        sources = {self._clear_source(line) for line in self._d3_lines()}
+        for source, signal in _CLEARING_TIMERS.items():
+            hearer = partial(self._cleared_by_timer, source) if source in sources else None
+            self.mcu.triggers.hear(signal, f"{self.name} D3", hearer)
+
+    def _cleared_by_timer(self, source: int, level: bool) -> None:
+        if level:
+            self.clear_d3_pending(source)
+
+    def _d3_lines(self) -> list[int]:
+        return [line for line in range(96) if self._d3_pending >> line & 1]
 
     def _clear_source(self, line: int) -> int:
         half = "L" if line % 32 < 16 else "H"
@@ -167,7 +187,7 @@ class Exti(Peripheral):
     def _trigger(self, lines: int) -> None:
         d3_requests = lines & self._all_groups("D3PMR")
         if d3_requests:
-            self._d3_pending |= d3_requests
+            self._set_d3_pending(self._d3_pending | d3_requests)
             self.mcu.update_domains()
         for core, prefix in _PREFIXES.items():
             self._pending[core] |= lines & self._all_groups(f"{prefix}IMR") & _WIRED[core]
@@ -252,5 +272,5 @@ class Exti(Peripheral):
         """Write D3PMR; a bit cleared takes its pending request back (RM0399 21.6.4)."""
         name = f"D3PMR{group}"
         self[name] = value & self.implemented(name)
-        self._d3_pending &= self._all_groups("D3PMR")
+        self._set_d3_pending(self._d3_pending & self._all_groups("D3PMR"))
         self.mcu.update_domains()

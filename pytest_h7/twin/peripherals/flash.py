@@ -46,7 +46,7 @@ from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.timeline import PS_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_h7.chip.memory import Memory
     from pytest_h7.twin.mcu import Mcu
@@ -84,6 +84,8 @@ class Flash(Peripheral):
         self._option_status = 0
         self.swapped = False
         """OPTCR.SWAP_BANK: whether bank 2 is at the lower addresses."""
+        self.options_changed: Callable[[], None] | None = None
+        """Called when option bytes, or which bank is at the lower addresses, have changed."""
         self._irq_level = False
         self._locks = {bank.number: KeyLock(KEYS) for bank in self.banks}
         self._option_lock = KeyLock(OPTION_KEYS)
@@ -142,6 +144,11 @@ class Flash(Peripheral):
         for memory in (lower, upper):
             self.mcu.code_changed(memory.start, memory.size)
         self.mcu.guards_changed()
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        if self.options_changed is not None:
+            self.options_changed()
 
     def _load(self) -> None:
         """Load the program registers with the option bytes; the lock bits of CR and OPTCR are computed."""
@@ -304,6 +311,7 @@ class Flash(Peripheral):
             raise ValueError(f"no such option word: {', '.join(sorted(unknown))}")
         words = self.save() | dict(options)
         self._options = exchange_banks(words) if self.swapped else words
+        self._tell_change()
         self._load()
         self.update_lock()
 
@@ -375,6 +383,7 @@ class Flash(Peripheral):
     def _complete_change(self, wanted: dict[str, int]) -> None:
         self._options = wanted
         self._option_status &= ~_OPT_BUSY
+        self._tell_change()
         self.update_lock()
 
     def _regress(self, wanted: dict[str, int]) -> None:

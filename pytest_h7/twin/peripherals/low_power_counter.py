@@ -92,6 +92,10 @@ class LowPowerCounter:
         else:
             self._compare, self._next_compare = value, None
 
+    def prescaler_changed(self) -> None:
+        """Count what has passed of a period of the old prescaler as one of the new prescaler."""
+        self._prescaled = min(self._prescaled, self._prescaler - 1)
+
     # -- counting -------------------------------------------------------------------------------
 
     @property

@@ -348,6 +348,7 @@ class LowPowerTimer(Peripheral):
 
     def write_CFGR(self, value: int, master: Master) -> None:
         self["CFGR"] = value & self.implemented("CFGR")
+        self._counter.prescaler_changed()
         self._listen()
 
     def write_CFGR2(self, value: int, master: Master) -> None:

@@ -247,6 +247,11 @@ class Pwr(Peripheral):
         """Whether the backup regulator is ready to hold the backup SRAM in Standby (RM0399 7.4.4)."""
         return bool(self.field("CR2", "BRRDY"))
 
+    def keep_backup_domain(self, control: int) -> None:
+        """Take over CR2 of a backup domain that had its supply all the time; its regulator has settled."""
+        self["CR2"] = control
+        self._backup_regulator_settled()
+
     def read_CR2(self, master: Master) -> int:
         return self["CR2"]
 

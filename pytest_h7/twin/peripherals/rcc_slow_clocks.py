@@ -77,6 +77,13 @@ class SlowClocks:
             self._rcc[register] = 0
         self.reset_backup_domain()
 
+    def keep_backup_domain(self, bdcr: int) -> None:
+        """Take over a backup domain that had its supply all the time; LSE, if it is on, has started."""
+        self._rcc["BDCR"] = bdcr & ~_READY
+        self._wanted["BDCR"] = self._running["BDCR"] = self._wants("BDCR")
+        self.update()
+        self._rcc.mcu.clocks_changed()
+
     # -- oscillators ----------------------------------------------------------------------------
 
     def request_lsi(self, peripheral: str, *, wanted: bool) -> None:

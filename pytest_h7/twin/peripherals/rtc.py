@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_h7.twin.cycle_counter import CycleCounter
 from pytest_h7.twin.peripherals.peripheral import Peripheral
@@ -22,6 +22,8 @@ from pytest_h7.twin.peripherals.rtc_calendar import (
 from pytest_h7.twin.peripherals.rtc_shadows import SYNCHRONISATION, ShadowRegisters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
     from pytest_h7.twin.timeline import Event
@@ -68,6 +70,19 @@ _RECALIBRATION = 3
 _TIME_STAMP_DELAY = 2
 """Cycles of ck_apre from an edge of the pin to TSF (RM0399 49.3.14)."""
 _TIME_STAMP_PIN = "PC13"
+
+_KEPT = (
+    "_key_step",
+    "_init_from",
+    "_written",
+    "_shift_until",
+    "_wake_up_origin",
+    "_hour_change",
+    "_hour_change_due",
+    "_calibration_due",
+    "_time_stamp_due",
+)
+"""What the backup domain's supply keeps beside the registers and the calendar."""
 
 _CLEARED = {"TR": 0, "DR": 0x2101, "SSR": 0}
 """What the shadow registers hold after a system reset."""
@@ -128,6 +143,29 @@ class Rtc(Peripheral):
         self._leave_initialisation()
         self._shadows.clear(self._tick)
         self._changed()
+
+    # -- a backup domain that is kept -------------------------------------------------------------
+
+    def save_backup_domain(self) -> dict[str, Any]:
+        """Return all that the backup domain's supply keeps, for `keep_backup_domain`."""
+        return {
+            "registers": {name: self[name] for name in self.map.registers},
+            "tick": self._tick,
+            "calendar": dict(vars(self._counter)),
+            "writable_from": list(self._writable_from.values()),
+            **{name: getattr(self, name) for name in _KEPT},
+        }
+
+    def keep_backup_domain(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `save_backup_domain` has returned, at a system reset; no time has passed."""
+        self._clock.set_count(state["tick"], self.mcu.now)
+        for name, value in state["registers"].items():
+            self[name] = value
+        vars(self._counter).update(state["calendar"])
+        self._writable_from = dict(zip(self._writable_from, state["writable_from"], strict=True))
+        for name in _KEPT:
+            setattr(self, name, state[name])
+        self.reset()
 
     # -- clock ------------------------------------------------------------------------------------
 

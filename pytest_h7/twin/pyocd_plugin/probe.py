@@ -75,7 +75,7 @@ class TwinProbe(StlinkProbe):
     @classmethod
     def _found(cls, name: str | None) -> TwinProbe:
         """Return a probe for pyOCD's tools, which report only their own errors as a message."""
-        from pytest_h7.twin.board import BoardInUse, BoardNameError
+        from pytest_h7.twin.board_store import BoardInUse, BoardNameError
 
         try:
             return cls.for_board(name)

@@ -655,3 +655,23 @@ def test_a_debuggers_reading_leaves_countflag(load):
     chip.core.run(200)
     assert chip.core.read_debug(0xE000_E010) & 1 << 16
     assert chip.core.read_debug(0xE000_E010) & 1 << 16
+
+
+# -- probing ---------------------------------------------------------------------------------------------
+
+
+def test_fault_that_is_ignored_leaves_its_flags(run):
+    """With BFHFNMIGN under FAULTMASK, as software asks whether there is anything at an address."""
+    source = """
+    static void probe(uint32_t address) {
+        CCR |= 1 << 8;
+        __asm volatile("cpsid f" ::: "memory");
+        load(address);
+        say_hex(CFSR);
+        if (CFSR & 0x8000) say_hex(BFAR);
+        CFSR = CFSR;
+        __asm volatile("cpsie f" ::: "memory");
+        put('.');
+    }
+    void start(void) { probe(0x60000004); probe(0x20000000); }"""
+    assert run(source) == ["00008200", "60000004", ".00000000", "."]

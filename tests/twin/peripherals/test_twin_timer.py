@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_h7.twin.bus import Master
@@ -511,6 +511,25 @@ def test_dead_time_delays_what_goes_active(bench: Bench) -> None:
     assert other == [(48, True), (100, False), (148, True), (200, False)]
 
 
+def test_an_output_without_moe_is_left_to_its_pull_resistor(bench: Bench) -> None:
+    bench.switch("PE9", 1, pull=1)
+    bench.write("TIM1", CCMR1=0x40, CCER=1, BDTR=MOE)
+    assert not bench.mcu.pins.level("PE9")
+    bench.write("TIM1", BDTR=0)
+    assert bench.mcu.pins.level("PE9")
+
+
+def test_dead_time_is_there_when_nobody_watches(bench: Bench) -> None:
+    bench.switch("PE9", 1)
+    bench.switch("PE8", 1)
+    bench.write("TIM1", ARR=99, CCR1=40, CCMR1=0x60, CCER=5, BDTR=MOE | 8, CR1=CEN)
+    seen = []
+    for ticks in (90, 14, 6, 34, 6):
+        bench.ticks(ticks)
+        seen.append(bench.desk.read("GPIOE.IDR") >> 8 & 3)
+    assert seen == [0b01, 0b00, 0b10, 0b00, 0b01]
+
+
 def test_idle_levels_without_moe(bench: Bench) -> None:
     bench.switch("PE9", 1, pull=1)
     bench.switch("PE8", 1)
@@ -537,6 +556,13 @@ def test_a_break_takes_the_outputs_away_until_software_gives_them_back(bench: Be
     assert bench.mcu.pins.level("PE9")
 
 
+def test_a_break_input_without_a_pin_is_inactive(bench: Bench) -> None:
+    bench.write("TIM1", BDTR=MOE | 1 << 12)  # active low
+    assert bench.read("TIM1", "BDTR") & MOE
+    bench.switch("PE15", 1)
+    assert not bench.read("TIM1", "BDTR") & MOE
+
+
 def test_outputs_come_back_by_themselves_with_aoe(bench: Bench) -> None:
     bench.write("TIM1", ARR=9, BDTR=MOE | 1 << 14, CR1=CEN, EGR=1 << 7)
     assert not bench.read("TIM1", "BDTR") & MOE
@@ -552,8 +578,8 @@ def test_lock_protects_until_reset(bench: Bench) -> None:
     assert bench.read("TIM1", "CCMR1_Output") == 0x60
     assert bench.read("TIM1", "CR2") == 0
     bench.desk.write("RCC.APB2RSTR", 1)
-    bench.write("TIM1", BDTR=0xFF)
-    assert bench.read("TIM1", "BDTR") == 0xFF
+    bench.write("TIM1", BDTR=1 << 8 | 0xFF)
+    assert bench.read("TIM1", "BDTR") == 1 << 8 | 0xFF
 
 
 def test_channel_5_shapes_other_channels(bench: Bench) -> None:
@@ -800,7 +826,7 @@ def test_a_timer_starts_when_its_core_says_so_though_the_other_core_is_ahead(
     mcu = make_mcu(build_program("cm7", reading), build_program("cm4", starting))
     started: list[int] = []
     mcu.pins.watch("PB0", lambda level: started.append(mcu.now))
-    mcu.run_for(PS_PER_MS)
+    mcu.run_for(PS_PER_MS // 10)
     count = mcu.read(0x4000_0024, 4, Master.AP0)
     assert count == pytest.approx((mcu.now - started[0]) / TICK, abs=10)
 
@@ -916,6 +942,8 @@ SETUPS = st.fixed_dictionaries(
     }
 )
 
+PLAIN = {"PSC": 0, "ARR": 9, "RCR": 0, "CCR1": 0, "CCR2": 0, "CCMR1": 0, "CR1": 0}
+
 
 def state(bench: Bench, timer: str) -> list[int]:
     names = ("CNT", "SR", "CR1")
@@ -924,6 +952,7 @@ def state(bench: Bench, timer: str) -> list[int]:
 
 @settings(max_examples=60, deadline=None)
 @given(setup=SETUPS, later=SETUPS, first=st.integers(0, 40), ticks=st.integers(1, 250), ug=st.booleans())
+@example(setup=PLAIN | {"ARR": 5, "CR1": CENTRE[1]}, later=PLAIN | {"ARR": 2}, first=22, ticks=8, ug=False)
 def test_a_jump_leads_where_single_steps_lead(
     shared: Bench, setup: dict[str, int], later: dict[str, int], first: int, ticks: int, ug: bool
 ) -> None:
@@ -941,6 +970,9 @@ def test_a_jump_leads_where_single_steps_lead(
             shared.ticks(step)
             state(shared, "TIM1")
         found.append(state(shared, "TIM1"))
+        shared.write("TIM1", SR=0)
+        shared.ticks(40)
+        found[-1] += state(shared, "TIM1")
     assert found[0] == found[1] == found[2]
 
 

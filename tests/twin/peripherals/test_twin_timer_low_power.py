@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_h7.twin.bus import Master
@@ -142,6 +142,15 @@ def test_prescaler_divides_the_kernel_clock(bench: Bench) -> None:
     bench.start("LPTIM3")
     bench.ticks(32 * 7 + 31)
     assert bench.read("LPTIM3", "CNT") == 7
+
+
+def test_a_smaller_prescaler_takes_effect_at_once(bench: Bench) -> None:
+    bench.prepare("LPTIM3", arr=999, CFGR=7 << 9, IER=ARRM)
+    bench.start("LPTIM3")
+    bench.ticks(100)
+    bench.write("LPTIM3", CFGR=0)
+    bench.ticks(50)
+    assert bench.read("LPTIM3", "CNT") == 50
 
 
 def test_counter_reset_takes_effect_some_clocks_later(bench: Bench) -> None:
@@ -318,12 +327,13 @@ def test_an_external_clock_needs_some_edges_first(bench: Bench) -> None:
             bench.mcu.pins.drive("PD12", True)
             bench.mcu.pins.drive("PD12", False)
 
+    bench.write("LPTIM1", CR=ENABLE | CNTSTRT)
     bench.ticks(50)
     assert not bench.read("LPTIM1", "ISR") & ARROK
     pulse(5)
     assert bench.read("LPTIM1", "ISR") & ARROK
-    bench.write("LPTIM1", CR=ENABLE | CNTSTRT)
-    pulse(3 + 7)
+    assert bench.read("LPTIM1", "CNT") == 0
+    pulse(7)
     assert bench.read("LPTIM1", "CNT") == 7
 
 
@@ -397,6 +407,7 @@ def test_an_unwatched_timer_costs_no_events(bench: Bench, monkeypatch: pytest.Mo
 
 
 SETUPS = st.fixed_dictionaries({"arr": st.integers(1, 12), "cmp": st.integers(0, 13)})
+SHORT = {"arr": 1, "cmp": 0}
 
 
 @settings(max_examples=40, deadline=None)
@@ -408,6 +419,7 @@ SETUPS = st.fixed_dictionaries({"arr": st.integers(1, 12), "cmp": st.integers(0,
     first=st.integers(0, 40),
     ticks=st.integers(1, 250),
 )
+@example(setup=SHORT, later=SHORT, configuration=(0, WAVE, 0), how=CNTSTRT, first=0, ticks=7)
 def test_a_jump_leads_where_single_steps_lead(
     shared: Bench,
     setup: dict[str, int],

@@ -6,6 +6,7 @@
 
 #include "h7core.h"
 #include "operations.h"
+#include "portable.h"
 
 static uint32_t bits(uint32_t value, uint32_t high, uint32_t low) {
     return value >> low & ((2u << (high - low)) - 1);
@@ -214,7 +215,7 @@ static void load_store_16(uint32_t op, struct h7_insn *insn) {
 /* LDM, STM, PUSH, POP: registers in aux, offset of the first from Rn in imm, what to add to Rn in shift (in
  * words, signed), number of registers in ra. */
 static void multiple(struct h7_insn *insn, bool load, uint32_t rn, uint32_t list, bool down, bool write_back) {
-    uint32_t count = (uint32_t)__builtin_popcount(list);
+    uint32_t count = h7_count_bits(list);
     registers(insn, 0, rn, 0);
     insn->aux = (uint16_t)list;
     insn->ra = (uint8_t)count;
@@ -665,7 +666,7 @@ static void load_store_multiple(uint32_t op, struct h7_insn *insn) {
     uint32_t list = bits(op, 15, 0), how = bits(op, 24, 23), rn = bits(op, 19, 16);
     bool load = bit(op, 20), write_back = bit(op, 21);
     if ((how != 1 && how != 2) || bit(list, 13) || (!load && bit(list, 15)) ||
-        __builtin_popcount(list) < 2 || (write_back && bit(list, rn)) ||
+        h7_count_bits(list) < 2 || (write_back && bit(list, rn)) ||
         (load && bits(list, 15, 14) == 3)) {
         undefined(insn);
         return;

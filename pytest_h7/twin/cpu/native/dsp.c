@@ -154,10 +154,10 @@ void h7_dsp(struct h7_core *core, const struct h7_insn *insn) {
         *d = (a & 0xFFFF0000u) | ((uint32_t)((int64_t)y >> insn->shift) & 0xFFFF);
         return;
     case H7_SSAT:
-        *d = clamp(core, shifted(a, insn), -(1ll << variant), (1ll << variant) - 1);
+        *d = clamp(core, shifted(a, insn), -(INT64_C(1) << variant), (INT64_C(1) << variant) - 1);
         return;
     case H7_USAT:
-        *d = clamp(core, shifted(a, insn), 0, (1ll << variant) - 1);
+        *d = clamp(core, shifted(a, insn), 0, (INT64_C(1) << variant) - 1);
         return;
     case H7_SSAT16:
         *d = saturate_halves(core, a, -(1 << variant), (1 << variant) - 1);

@@ -14,13 +14,10 @@
 #include "h7core.h"
 #include "memory.h"
 #include "operations.h"
+#include "portable.h"
 
-#if defined(__GNUC__) && !defined(H7_NO_COMPUTED_GOTO)
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#else
-#define LIKELY(condition) (condition)
-#define UNLIKELY(condition) (condition)
+#if defined(__GNUC__) && !defined(H7_PLAIN_C)
+#define HAS_COMPUTED_GOTO
 #endif
 
 /* Add with carry: the result; the flags by pointers into the core. */
@@ -161,7 +158,7 @@ static enum h7_result load_multiple(struct h7_core *core, const struct h7_insn *
 static inline void distribute(struct h7_core *core, const struct h7_insn *insn, const uint32_t *values) {
     core->r[insn->rn] += (uint32_t)(int32_t)(int8_t)insn->shift * 4;
     for (uint32_t list = insn->aux & 0x7FFF; list; list &= list - 1) {
-        core->r[__builtin_ctz(list)] = *values++;
+        core->r[h7_lowest_bit(list)] = *values++;
     }
 }
 
@@ -173,11 +170,11 @@ static enum h7_result store_multiple(struct h7_core *core, const struct h7_insn 
     uint8_t *memory = h7_writable(core, address, 4);
     if (memory && (address & (H7_PAGE - 1)) + 4u * insn->ra <= H7_PAGE) {
         for (uint32_t list = insn->aux; list; list &= list - 1, memory += 4) {
-            h7_put32(memory, core->r[__builtin_ctz(list)]);
+            h7_put32(memory, core->r[h7_lowest_bit(list)]);
         }
     } else {
         for (uint32_t list = insn->aux; list; list &= list - 1, address += 4) {
-            enum h7_result result = h7_write32(core, address, core->r[__builtin_ctz(list)]);
+            enum h7_result result = h7_write32(core, address, core->r[h7_lowest_bit(list)]);
             if (result != H7_DONE) {
                 return result;
             }
@@ -377,7 +374,7 @@ static enum h7_result no_float(struct h7_core *core) {
 #define SYNC (core->r[15] = ADDRESS, core->left = left)
 #define R(field) r[insn->field]
 
-#if defined(__GNUC__) && !defined(H7_NO_COMPUTED_GOTO)
+#ifdef HAS_COMPUTED_GOTO
 #define GO_BY_TABLE goto *table[insn->op]
 #define GO_INSIDE_IT goto *outside[insn->it_op]
 #define CASE(NAME) op_##NAME:
@@ -392,22 +389,20 @@ static enum h7_result no_float(struct h7_core *core) {
 /* Go on with the instruction at `insn`, or return if none is left. */
 #define DISPATCH \
     do { \
-        if (UNLIKELY(--left < 0)) { \
+        if (H7_UNLIKELY(--left < 0)) { \
             goto used_up; \
         } \
         GO_BY_TABLE; \
     } while (0)
 #define NEXT_2 \
     do { insn += 1; DISPATCH; } while (0)
-#define NEXT_4 \
-    do { insn += 2; DISPATCH; } while (0)
 #define NEXT \
     do { insn += insn->size >> 1; DISPATCH; } while (0)
 #define BRANCH(WHERE) \
     do { \
         target = (WHERE); \
         uint32_t place = target - page->address; \
-        if (LIKELY(place < H7_PAGE)) { \
+        if (H7_LIKELY(place < H7_PAGE)) { \
             insn = page->insn + (place >> 1); \
             DISPATCH; \
         } \
@@ -490,7 +485,7 @@ static enum h7_result no_float(struct h7_core *core) {
     { \
         uint32_t address = (ADDRESS_), value; \
         const uint8_t *memory = h7_readable(core, address, SIZE); \
-        if (LIKELY(memory)) { \
+        if (H7_LIKELY(memory)) { \
             value = SIZE == 4 ? h7_get32(memory) : SIZE == 2 ? h7_get16(memory) : *memory; \
         } else { \
             SYNC; \
@@ -507,7 +502,7 @@ static enum h7_result no_float(struct h7_core *core) {
     { \
         uint32_t address = (ADDRESS_); \
         uint8_t *memory = h7_writable(core, address, SIZE); \
-        if (LIKELY(memory)) { \
+        if (H7_LIKELY(memory)) { \
             if (SIZE == 4) { \
                 h7_put32(memory, R(rd)); \
             } else if (SIZE == 2) { \
@@ -548,7 +543,7 @@ static enum h7_result no_float(struct h7_core *core) {
 #define CALL(EXPRESSION) \
     do { \
         SYNC; \
-        if (UNLIKELY((result = (EXPRESSION)) != H7_DONE)) { \
+        if (H7_UNLIKELY((result = (EXPRESSION)) != H7_DONE)) { \
             goto failed; \
         } \
         left = core->left; \
@@ -556,7 +551,7 @@ static enum h7_result no_float(struct h7_core *core) {
 
 /* The function is one on purpose: every operation's code ends in a jump of its own to the next. */
 static void execute(struct h7_core *core) {
-#if defined(__GNUC__) && !defined(H7_NO_COMPUTED_GOTO)
+#ifdef HAS_COMPUTED_GOTO
     static const void *const outside[H7_OPERATION_COUNT] = {
 #define H7_OP(NAME) &&op_##NAME,
         H7_OPERATIONS
@@ -593,7 +588,7 @@ used_up:
 far_branch: /* to `target`, of which the page is to be found */
     r[15] = target;
     page = core->code_recent[target >> H7_PAGE_BITS & 63];
-    if (UNLIKELY(!page || target - page->address >= H7_PAGE)) {
+    if (H7_UNLIKELY(!page || target - page->address >= H7_PAGE)) {
         if (left <= 0) {
             core->left = 0;
             return;
@@ -620,7 +615,7 @@ failed: /* r[15] and left have been written back */
     }
     return;
 
-#if defined(__GNUC__) && !defined(H7_NO_COMPUTED_GOTO)
+#ifdef HAS_COMPUTED_GOTO
 it_next:
     if (!core->itstate) {
         core->it_current = 0;
@@ -650,7 +645,7 @@ select:
         NEXT;
     }
 
-#if !defined(__GNUC__) || defined(H7_NO_COMPUTED_GOTO)
+#ifndef HAS_COMPUTED_GOTO
 selected:
     switch (operation) {
 #endif
@@ -666,7 +661,7 @@ selected:
         left++;
         r[15] = target;
         page = core->code_recent[target >> H7_PAGE_BITS & 63];
-        if (UNLIKELY(!page || target - page->address >= H7_PAGE)) {
+        if (H7_UNLIKELY(!page || target - page->address >= H7_PAGE)) {
             page = h7_code_at(core, target);
             if (!page) {
                 goto cannot_fetch;
@@ -754,7 +749,7 @@ selected:
     CASE(UBFX) R(rd) = R(rn) << insn->shift >> insn->aux; NEXT;
     CASE(CLZ) {
         uint32_t value = R(rm);
-        R(rd) = value ? (uint32_t)__builtin_clz(value) : 32;
+        R(rd) = value ? h7_leading_zeros(value) : 32;
     } NEXT;
     CASE(RBIT) R(rd) = reverse_bits(R(rm)); NEXT;
     CASE(REV) R(rd) = reverse_bytes(R(rm)); NEXT;
@@ -870,7 +865,7 @@ selected:
     CASE(BLX) {
         target = R(rm);
         r[14] = (ADDRESS + 2) | 1;
-        if (LIKELY(target & 1)) {
+        if (H7_LIKELY(target & 1)) {
             BRANCH(target & ~1u);
         }
         goto leave_thumb;
@@ -898,7 +893,7 @@ selected:
 
     CASE(IT) {
         core->itstate = insn->imm;
-#if defined(__GNUC__) && !defined(H7_NO_COMPUTED_GOTO)
+#ifdef HAS_COMPUTED_GOTO
         table = inside;
 #endif
     } NEXT_2;
@@ -941,24 +936,24 @@ selected:
     CASE(NO_COPROCESSOR) CALL(h7_fail(core, H7_USAGE_FAULT, H7_NOCP)); NEXT;
     CASE(FLOAT) {
         SYNC;
-        if (UNLIKELY(!core->fp_ready)) {
+        if (H7_UNLIKELY(!core->fp_ready)) {
             CALL(h7_fp_prepare(core));
         }
         CALL(h7_float_execute(core, insn));
     } NEXT;
     CASE(FLOAT_UNDEFINED) CALL(no_float(core)); NEXT;
 
-#if !defined(__GNUC__) || defined(H7_NO_COMPUTED_GOTO)
+#ifndef HAS_COMPUTED_GOTO
     }
 #endif
 
 exchange: /* to `target` by BX, LDR or POP: bit 0 is the state, and exception returns are possible */
-    if (UNLIKELY(target >= H7_EXC_RETURNS && core->ipsr)) {
+    if (H7_UNLIKELY(target >= H7_EXC_RETURNS && core->ipsr)) {
         SYNC;
         h7_exception_return(core, target);
         return;
     }
-    if (LIKELY(target & 1)) {
+    if (H7_LIKELY(target & 1)) {
         BRANCH(target & ~1u);
     }
 

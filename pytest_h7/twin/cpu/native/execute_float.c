@@ -257,7 +257,7 @@ static bool decode_transfer(uint32_t opcode, struct h7_insn *insn) {
         return false;
     insn->rd = fp_register(opcode, 16, 7, is_double, &missing);
     if (is_double)
-        insn->rd = (uint8_t)(insn->rd << 1 | function); /* the low or the high word */
+        insn->rd = (uint8_t)((uint32_t)insn->rd << 1 | function); /* the low or the high word */
     set_operation(insn, to_core ? VMOV_TO_CORE : VMOV_FROM_CORE, false);
     return !missing;
 }

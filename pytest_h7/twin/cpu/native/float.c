@@ -4,13 +4,9 @@
  * every format. */
 #include "float.h"
 
-/* Inlined, the format is a constant. */
-#if defined(__GNUC__)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
+#include "portable.h"
 
+/* Functions that take it are inlined, so that it is a constant. */
 struct format {
     int fraction_bits;
     int exponent_bits;
@@ -34,19 +30,8 @@ struct wide {
 
 /* ---- Integers ----------------------------------------------------------------------------------------- */
 
-static inline int leading_zeros(uint64_t value) /* value is not 0 */ {
-#if defined(__GNUC__)
-    return __builtin_clzll(value);
-#else
-    int count = 0;
-    for (int step = 32; step != 0; step /= 2)
-        if (value >> (64 - step) == 0) {
-            count += step;
-            value <<= step;
-        }
-    return count;
-#endif
-}
+/* value is not 0 */
+static inline int leading_zeros(uint64_t value) { return (int)h7_leading_zeros64(value); }
 
 /* value >> count for any count >= 0; what falls out is remembered in bit 0. */
 static inline uint64_t shift_right_sticky(uint64_t value, int count) {
@@ -122,33 +107,33 @@ static inline uint64_t divide_sticky(uint64_t high, uint64_t low, uint64_t divis
 
 /* ---- Taking apart, rounding and packing --------------------------------------------------------------- */
 
-ALWAYS_INLINE uint64_t sign_bit(struct format f, bool sign) {
+H7_ALWAYS_INLINE uint64_t sign_bit(struct format f, bool sign) {
     return (uint64_t)sign << (f.fraction_bits + f.exponent_bits);
 }
 
-ALWAYS_INLINE uint64_t infinity(struct format f, bool sign) {
+H7_ALWAYS_INLINE uint64_t infinity(struct format f, bool sign) {
     return sign_bit(f, sign) | ((UINT64_C(1) << f.exponent_bits) - 1) << f.fraction_bits;
 }
 
-ALWAYS_INLINE uint64_t quiet_bit(struct format f) {
+H7_ALWAYS_INLINE uint64_t quiet_bit(struct format f) {
     return UINT64_C(1) << (f.fraction_bits - 1);
 }
 
-ALWAYS_INLINE uint64_t default_nan(struct format f) {
+H7_ALWAYS_INLINE uint64_t default_nan(struct format f) {
     return infinity(f, false) | quiet_bit(f);
 }
 
-ALWAYS_INLINE uint64_t invalid(struct format f, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t invalid(struct format f, uint32_t *fpscr) {
     *fpscr |= H7_FPSCR_IOC;
     return default_nan(f);
 }
 
-ALWAYS_INLINE int bias(struct format f) {
+H7_ALWAYS_INLINE int bias(struct format f) {
     return (1 << (f.exponent_bits - 1)) - 1;
 }
 
 /* FPUnpack. Half-precision denormals are never flushed. */
-ALWAYS_INLINE struct number unpack(struct format f, uint64_t bits, uint32_t *fpscr) {
+H7_ALWAYS_INLINE struct number unpack(struct format f, uint64_t bits, uint32_t *fpscr) {
     bool is_half = f.fraction_bits == HALF.fraction_bits;
     int all_ones = (1 << f.exponent_bits) - 1;
     int biased = (int)(bits >> f.fraction_bits) & all_ones;
@@ -176,7 +161,7 @@ ALWAYS_INLINE struct number unpack(struct format f, uint64_t bits, uint32_t *fps
 }
 
 /* significand / 2^shift as an integer, shift >= 2. */
-ALWAYS_INLINE uint64_t round_off(uint64_t significand, int shift, bool sign, enum h7_rounding rounding,
+H7_ALWAYS_INLINE uint64_t round_off(uint64_t significand, int shift, bool sign, enum h7_rounding rounding,
                                  bool *inexact) {
     uint64_t with_guard = shift_right_sticky(significand, shift - 2);
     uint64_t integer = with_guard >> 2;
@@ -203,7 +188,7 @@ ALWAYS_INLINE uint64_t round_off(uint64_t significand, int shift, bool sign, enu
 }
 
 /* FPRound of a finite number that is not zero: bit 63 of the significand is set, bit 0 may be sticky. */
-ALWAYS_INLINE uint64_t round_pack(struct format f, bool sign, int exponent, uint64_t significand,
+H7_ALWAYS_INLINE uint64_t round_pack(struct format f, bool sign, int exponent, uint64_t significand,
                                   enum h7_rounding rounding, uint32_t *fpscr) {
     bool is_half = f.fraction_bits == HALF.fraction_bits;
     bool is_alternative = is_half && *fpscr & H7_FPSCR_AHP;
@@ -241,7 +226,7 @@ ALWAYS_INLINE uint64_t round_pack(struct format f, bool sign, int exponent, uint
 }
 
 /* As round_pack, with leading zeros allowed; an exact zero gets the sign the rounding mode gives it. */
-ALWAYS_INLINE uint64_t normalise_pack(struct format f, bool sign, int exponent, struct wide significand,
+H7_ALWAYS_INLINE uint64_t normalise_pack(struct format f, bool sign, int exponent, struct wide significand,
                                       uint32_t *fpscr) {
     enum h7_rounding rounding = h7_fpscr_rounding(*fpscr);
     if (significand.high == 0) {
@@ -262,21 +247,21 @@ static inline bool is_nan(struct number x) {
 }
 
 /* FPProcessNaN. */
-ALWAYS_INLINE uint64_t process_nan(struct format f, struct number x, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t process_nan(struct format f, struct number x, uint32_t *fpscr) {
     if (x.class == SIGNALLING_NAN)
         *fpscr |= H7_FPSCR_IOC;
     return *fpscr & H7_FPSCR_DN ? default_nan(f) : x.bits | quiet_bit(f);
 }
 
 /* FPProcessNaNs: signalling before quiet, first before second. At least one is a NaN. */
-ALWAYS_INLINE uint64_t process_nans(struct format f, struct number a, struct number b, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t process_nans(struct format f, struct number a, struct number b, uint32_t *fpscr) {
     bool first = a.class == SIGNALLING_NAN || (a.class == QUIET_NAN && b.class != SIGNALLING_NAN);
     return process_nan(f, first ? a : b, fpscr);
 }
 
 /* ---- Operations, for any format ----------------------------------------------------------------------- */
 
-ALWAYS_INLINE uint64_t add(struct format f, uint64_t a_bits, uint64_t b_bits, bool subtract,
+H7_ALWAYS_INLINE uint64_t add(struct format f, uint64_t a_bits, uint64_t b_bits, bool subtract,
                            uint32_t *fpscr) {
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
     if (is_nan(a) || is_nan(b))
@@ -305,7 +290,7 @@ ALWAYS_INLINE uint64_t add(struct format f, uint64_t a_bits, uint64_t b_bits, bo
     return normalise_pack(f, a.sign, a.exponent + 1, (struct wide){sum, 0}, fpscr);
 }
 
-ALWAYS_INLINE uint64_t mul(struct format f, uint64_t a_bits, uint64_t b_bits, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t mul(struct format f, uint64_t a_bits, uint64_t b_bits, uint32_t *fpscr) {
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
     bool sign = a.sign != b.sign;
     if (is_nan(a) || is_nan(b))
@@ -318,7 +303,7 @@ ALWAYS_INLINE uint64_t mul(struct format f, uint64_t a_bits, uint64_t b_bits, ui
     return normalise_pack(f, sign, a.exponent + b.exponent + 1, product, fpscr);
 }
 
-ALWAYS_INLINE uint64_t divide(struct format f, uint64_t a_bits, uint64_t b_bits, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t divide(struct format f, uint64_t a_bits, uint64_t b_bits, uint32_t *fpscr) {
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
     bool sign = a.sign != b.sign;
     if (is_nan(a) || is_nan(b))
@@ -343,7 +328,7 @@ ALWAYS_INLINE uint64_t divide(struct format f, uint64_t a_bits, uint64_t b_bits,
     return round_pack(f, sign, exponent, quotient, h7_fpscr_rounding(*fpscr), fpscr);
 }
 
-ALWAYS_INLINE uint64_t square_root(struct format f, uint64_t bits, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t square_root(struct format f, uint64_t bits, uint32_t *fpscr) {
     struct number x = unpack(f, bits, fpscr);
     if (is_nan(x))
         return process_nan(f, x, fpscr);
@@ -370,7 +355,7 @@ ALWAYS_INLINE uint64_t square_root(struct format f, uint64_t bits, uint32_t *fps
     return round_pack(f, false, (x.exponent - odd) / 2, significand, h7_fpscr_rounding(*fpscr), fpscr);
 }
 
-ALWAYS_INLINE uint64_t fused_multiply_add(struct format f, uint64_t addend_bits, uint64_t a_bits,
+H7_ALWAYS_INLINE uint64_t fused_multiply_add(struct format f, uint64_t addend_bits, uint64_t a_bits,
                                           uint64_t b_bits, uint32_t *fpscr) {
     struct number c = unpack(f, addend_bits, fpscr);
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
@@ -427,7 +412,7 @@ ALWAYS_INLINE uint64_t fused_multiply_add(struct format f, uint64_t addend_bits,
 }
 
 /* -1, 0 or 1 as a is less than, equal to or greater than b; neither is a NaN. */
-ALWAYS_INLINE int order(struct number a, struct number b) {
+H7_ALWAYS_INLINE int order(struct number a, struct number b) {
     if (a.class == ZERO && b.class == ZERO)
         return 0;
     bool a_negative = a.sign && a.class != ZERO, b_negative = b.sign && b.class != ZERO;
@@ -441,7 +426,7 @@ ALWAYS_INLINE int order(struct number a, struct number b) {
     return (a.bits < b.bits) != a.sign ? -1 : 1;
 }
 
-ALWAYS_INLINE uint64_t extreme(struct format f, uint64_t a_bits, uint64_t b_bits, bool maximum,
+H7_ALWAYS_INLINE uint64_t extreme(struct format f, uint64_t a_bits, uint64_t b_bits, bool maximum,
                                uint32_t *fpscr) {
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
     if (is_nan(a) || is_nan(b)) {
@@ -456,7 +441,7 @@ ALWAYS_INLINE uint64_t extreme(struct format f, uint64_t a_bits, uint64_t b_bits
     return chosen.class == ZERO ? sign_bit(f, chosen.sign) : chosen.bits;
 }
 
-ALWAYS_INLINE void compare(struct format f, uint64_t a_bits, uint64_t b_bits, bool quiet_nan_invalid,
+H7_ALWAYS_INLINE void compare(struct format f, uint64_t a_bits, uint64_t b_bits, bool quiet_nan_invalid,
                            uint32_t *fpscr) {
     static const uint32_t less_equal_greater[] = {UINT32_C(8) << 28, UINT32_C(6) << 28, UINT32_C(2) << 28};
     struct number a = unpack(f, a_bits, fpscr), b = unpack(f, b_bits, fpscr);
@@ -468,7 +453,7 @@ ALWAYS_INLINE void compare(struct format f, uint64_t a_bits, uint64_t b_bits, bo
     *fpscr = (*fpscr & ~H7_FPSCR_NZCV) | flags;
 }
 
-ALWAYS_INLINE uint64_t round_int(struct format f, uint64_t bits, enum h7_rounding rounding, bool exact,
+H7_ALWAYS_INLINE uint64_t round_int(struct format f, uint64_t bits, enum h7_rounding rounding, bool exact,
                                  uint32_t *fpscr) {
     struct number x = unpack(f, bits, fpscr);
     if (is_nan(x))
@@ -487,7 +472,7 @@ ALWAYS_INLINE uint64_t round_int(struct format f, uint64_t bits, enum h7_roundin
     return round_pack(f, x.sign, 63 - zeros, integer << zeros, rounding, fpscr); /* exact */
 }
 
-ALWAYS_INLINE uint32_t to_fixed(struct format f, uint64_t bits, int width, int fraction_bits, bool is_signed,
+H7_ALWAYS_INLINE uint32_t to_fixed(struct format f, uint64_t bits, int width, int fraction_bits, bool is_signed,
                                 enum h7_rounding rounding, uint32_t *fpscr) {
     struct number x = unpack(f, bits, fpscr);
     if (x.class == ZERO)
@@ -513,7 +498,7 @@ ALWAYS_INLINE uint32_t to_fixed(struct format f, uint64_t bits, int width, int f
     return (uint32_t)(x.sign ? 0 - integer : integer);
 }
 
-ALWAYS_INLINE uint64_t from_fixed(struct format f, uint32_t operand, int width, int fraction_bits,
+H7_ALWAYS_INLINE uint64_t from_fixed(struct format f, uint32_t operand, int width, int fraction_bits,
                                   bool is_signed, enum h7_rounding rounding, uint32_t *fpscr) {
     uint64_t magnitude = operand & ((UINT64_C(1) << width) - 1);
     bool sign = is_signed && magnitude >> (width - 1) != 0;
@@ -525,7 +510,7 @@ ALWAYS_INLINE uint64_t from_fixed(struct format f, uint32_t operand, int width, 
     return round_pack(f, sign, 63 - zeros - fraction_bits, magnitude << zeros, rounding, fpscr);
 }
 
-ALWAYS_INLINE uint64_t convert(struct format from, struct format to, uint64_t bits, uint32_t *fpscr) {
+H7_ALWAYS_INLINE uint64_t convert(struct format from, struct format to, uint64_t bits, uint32_t *fpscr) {
     struct number x = unpack(from, bits, fpscr);
     bool to_alternative = to.fraction_bits == HALF.fraction_bits && *fpscr & H7_FPSCR_AHP;
     if (x.class == FINITE)

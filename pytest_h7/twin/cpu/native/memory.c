@@ -356,7 +356,9 @@ static enum h7_result bus_result(struct h7_core *core, enum h7_bus answer, uint3
     case H7_BUS_ABORT:
         return H7_ABORTED;
     default:
-        if (ignores_bus_faults(core)) {
+        if (ignores_bus_faults(core)) { /* by the flags software that probes an address learns of it */
+            core->scb.cfsr |= H7_PRECISERR | H7_BFARVALID;
+            core->scb.bfar = address;
             return H7_DONE;
         }
         h7_fail(core, H7_BUS_FAULT_EXCEPTION, H7_PRECISERR | H7_BFARVALID);

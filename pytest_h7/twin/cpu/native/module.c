@@ -10,6 +10,7 @@
 #include <structmember.h>
 
 #include "h7core.h"
+#include "portable.h"
 #include "schedule.h"
 #include "snapshot.h"
 

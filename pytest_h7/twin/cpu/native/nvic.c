@@ -5,6 +5,7 @@
  * handler ends makes it pending again; and while it is high, a pending interrupt cannot be cleared. A pulse
  * only makes it pending. */
 #include "h7core.h"
+#include "portable.h"
 
 enum { LOWEST = H7_THREAD_PRIORITY };
 
@@ -49,7 +50,7 @@ bool h7_nvic_nested(const struct h7_core *core, uint32_t number) {
 static uint32_t first_of(const struct h7_nvic *nvic, uint32_t word, uint32_t bits, uint32_t number,
                          int32_t *best) {
     for (; bits; bits &= bits - 1) {
-        uint32_t here = word * 32 + (uint32_t)__builtin_ctz(bits);
+        uint32_t here = word * 32 + h7_lowest_bit(bits);
         if (nvic->priority[here] < *best) {
             *best = nvic->priority[here];
             number = here;
@@ -182,7 +183,7 @@ static uint32_t irqs_of(const uint32_t *set, uint32_t word) {
 static void for_each(struct h7_core *core, uint32_t word, uint32_t bits,
                      void (*change)(struct h7_core *, uint32_t)) {
     for (; bits; bits &= bits - 1) {
-        uint32_t irq = word * 32 + (uint32_t)__builtin_ctz(bits);
+        uint32_t irq = word * 32 + h7_lowest_bit(bits);
         if (irq < H7_IRQS) {
             change(core, H7_FIRST_IRQ + irq);
         }
