@@ -13,19 +13,25 @@ from pytest_h7.errors import H7Error
 
 def _list_boards(arguments: argparse.Namespace) -> None:
     """Print what can stand behind ``--h7-probe``."""
+    from pytest_h7.bench.lease import probe_folder, who_has
     from pytest_h7.bench.probes import connected_probes
+    from pytest_h7.twin.board_store import board_folder, kept_boards
 
-    rows = [(probe.unique_id, probe.product_name) for probe in connected_probes()]
-    rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)"))
+    rows = []
+    for probe in connected_probes():
+        rows.append((probe.unique_id, probe.product_name, who_has(probe_folder(probe.unique_id))))
+    rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)", None))
+    for name in kept_boards():
+        rows.append((f"twin:{name}", "virtual board that is kept", who_has(board_folder(name))))
     wanted = arguments.probe
     if wanted:
-        there = ", ".join(serial for serial, _ in rows)
+        there = ", ".join(serial for serial, *_ in rows)
         rows = [row for row in rows if wanted.lower() in row[0].lower()]
         if not rows:
             raise H7Error(f"No probe has {wanted!r} in its serial number: there are {there}.")
-    width = max(len(serial) for serial, _ in rows)
-    for serial, product in rows:
-        print(f"{serial:<{width}}  {product}")
+    width = max(len(serial) for serial, *_ in rows)
+    for serial, product, holder in rows:
+        print(f"{serial:<{width}}  {product}" + (f", in use by {holder}" if holder else ""))
 
 
 def _describe_twin(arguments: argparse.Namespace) -> None:

@@ -58,5 +58,9 @@ class FlashError(H7Error):
     """Erasing or programming failed, or flash does not hold what was programmed."""
 
 
+class OptionBytesChanged(H7Error):
+    """With ``--h7-option-bytes=check``: a test has left option bytes changed; or one that cannot be put back."""
+
+
 class SafetyError(H7Error):
     """Refused, because it could lock or damage the board."""

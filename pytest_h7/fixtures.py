@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
-from pytest_h7.bench.settings import FlashPolicy
-from pytest_h7.errors import TargetAccessError
+from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
+from pytest_h7.errors import H7Error, TargetAccessError
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
 
@@ -50,7 +50,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     What the test cost is recorded in its report: `h7_board_time_s`, seconds of board time, and
     `h7_transfers`, commands to the probe.
     """
-    values = option_bytes(request.node)
+    marked = option_bytes(request.node)
     # Symbols of the images are good for what is in flash already, too.
     images = request.getfixturevalue("h7_images") if "h7_images" in request.fixturenames else None
     board = _h7_session.board
@@ -59,8 +59,8 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     board.images = images
     with _recorded_cost(request.node, board), _h7_session.recorded():
         board.bench.listen()
-        _clean(board)
-        with _option_bytes_in_force(board, values):
+        _connected_anew(board, board.clean)
+        with _kept_as_it_was(request.node.nodeid, board, marked, _h7_session.settings.option_bytes):
             try:
                 yield board
             finally:
@@ -79,27 +79,32 @@ def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
         ]
 
 
-def _clean(board: Board) -> None:
-    """Bring the board into a known state, connected again if its power was away for a moment."""
+def _connected_anew(board: Board, action: Callable[[], None]) -> None:
+    """Do something to the board, connected again if its power was away for a moment."""
     try:
-        board.clean()
+        action()
     except TargetAccessError:
         board.bench.probe.require_power()
         board.bench.connection.reconnect()
-        board.clean()
+        action()
 
 
 @contextmanager
-def _option_bytes_in_force(board: Board, values: Mapping[str, int]) -> Iterator[None]:
-    if not values:
-        yield
-        return
-    before = board.option_bytes.read_anyway(*values)
+def _kept_as_it_was(
+    test: str, board: Board, marked: Mapping[str, int], policy: OptionBytesPolicy
+) -> Iterator[None]:
+    """Have option bytes in force for a test; put them, and DBGMCU, back whatever happens."""
+    ledger = board.option_ledger
+    ledger.begin(test)
     try:
-        board.option_bytes.set(**values)
+        if marked:
+            board.option_bytes.set(**marked)
         yield
     finally:
-        board.option_bytes.set(**before)
+        with suppress(H7Error):
+            # Who comes next finds a board without power and says so.
+            _connected_anew(board, board.bench.connection.restore_debug_configuration)
+        ledger.settle(marked, check=policy is OptionBytesPolicy.CHECK)
 
 
 @pytest.fixture

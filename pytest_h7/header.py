@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import TargetAccessError
 
@@ -21,7 +22,7 @@ _OPTION_BYTES = ("BCM7", "BCM4", "BOOT_CM7_ADD0", "BOOT_CM4_ADD0", "RDP")
 
 
 def describe_connection(board: Board) -> list[str]:
-    """Return a line about probe and chip, and one with the option bytes that matter.
+    """Return a line about probe and chip, one with the option bytes that matter, and what was put back at connect.
 
     Raises:
         H7Error: the board does not answer.
@@ -35,6 +36,7 @@ def describe_connection(board: Board) -> list[str]:
         f"{kind} {probe.serial}, {probe.product} {probe.firmware}, target {voltage}, "
         f"chip 0x{device:03X} revision {_REVISIONS.get(revision, f'0x{revision:04X}')}",
         _option_bytes(board),
+        *filter(None, [board.option_ledger.recovered]),
     ]
 
 
@@ -44,13 +46,7 @@ def _option_bytes(board: Board) -> str:
     except TargetAccessError:
         # A board that is attached to may sleep.
         return "option bytes: not readable now"
-    return " ".join(f"{name}={_option_value(name, value)}" for name, value in values.items())
-
-
-def _option_value(name: str, value: int) -> str:
-    if name in ("BCM7", "BCM4"):
-        return str(value)
-    return f"0x{value:02X}" if name == "RDP" else f"0x{value:04X}"
+    return " ".join(f"{name}={OPTION_BYTES[name].format(value)}" for name, value in values.items())
 
 
 def describe_image(image: Image) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from pytest_h7.bench.settings import ConnectMode, FlashPolicy, LowPowerDebug, Settings, TwinAp3
+from pytest_h7.bench.settings import (
+    ConnectMode,
+    FlashPolicy,
+    LowPowerDebug,
+    OptionBytesPolicy,
+    Settings,
+    TwinAp3,
+)
 from pytest_h7.chip.boards import DEFAULT, board_description, known_boards
 
 _FREQUENCIES = range(5_000, 24_000_001)
@@ -68,6 +75,16 @@ def _frequency(text: str) -> int:
         raise ValueError(f"{text!r} is no number of hertz") from None
     if value not in _FREQUENCIES:
         raise ValueError(f"{value} Hz is outside 5000 to 24000000 Hz, what an ST-LINK V3 can do")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number of seconds") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text} is no time to wait")
     return value
 
 
@@ -142,6 +159,18 @@ _OPTIONS = (
         "HOW",
         "how pins are moved: 'twin' a voltage on the virtual pin, 'swier' the EXTI software trigger, 'drive' the "
         "debugger drives the pin high, 'loopback:PIN' through a wire (default: twin, drive on a real board)",
+    ),
+    _Option(
+        "option_bytes",
+        *_choice(OptionBytesPolicy),
+        "put option bytes back that a test has changed; or have a change that is left behind fail the run, too "
+        "(default: restore)",
+    ),
+    _Option(
+        "lease_timeout",
+        _seconds,
+        "SECONDS",
+        "how long to wait for a board that another process has (default: 60)",
     ),
     _Option(
         "twin_ap3",

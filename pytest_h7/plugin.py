@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_h7.announcement import announce
 from pytest_h7.bench.interruption import make_patient
 from pytest_h7.errors import H7Error
 from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
@@ -44,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options and declare the markers."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[session_key] = BoardSession(read_settings(config))
+    config.stash[session_key] = BoardSession(read_settings(config), partial(announce, config))
     config.stash[_worker_headers_key] = []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,14 +27,19 @@ if TYPE_CHECKING:
 class BoardSession:
     """What the tests of a run share: settings, bench and board.
 
+    Args:
+        settings: What the user asked for.
+        announce: Tells the user what the run waits for.
+
     Attributes:
         settings: What the user asked for.
         fidelity: What the firmware has touched that the virtual board only stores.
         leave_halted: Whether cores that are halted at the end stay so, because a test has timed out there.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, announce: Callable[[str], None]) -> None:
         self.settings = settings
+        self._announce = announce
         self.leave_halted = False
         self.fidelity = FidelityLog()
         self._bench: Bench | None = None
@@ -57,12 +62,11 @@ class BoardSession:
         if self._failure is not None:
             raise type(self._failure)(*self._failure.args)
         if self._board is None:
-            with uninterrupted():
-                try:
-                    self._board = self._open()
-                except H7Error as error:
-                    self._failure = error
-                    raise
+            try:
+                self._board = self._open()
+            except H7Error as error:
+                self._failure = error
+                raise
             make_patient(signal.SIGINT)
         return self._board
 
@@ -70,8 +74,11 @@ class BoardSession:
         from pytest_h7.bench.bench import Bench
         from pytest_h7.board.board import Board
 
-        self._bench = Bench(self.settings)
-        return Board(self._bench)
+        self._bench = Bench(self.settings, self._announce)
+        with uninterrupted():
+            board = Board(self._bench)
+            board.option_ledger.open()
+        return board
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -89,8 +96,13 @@ class BoardSession:
             self.fidelity.check(self.board)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, with the option bytes put back if the last test could not."""
         if self._bench is not None:
+            if self._board is not None:
+                try:
+                    self._board.option_ledger.put_back()
+                except H7Error as error:
+                    self._announce(str(error))
             self._bench.close(resume=not self.leave_halted)
             self._bench = self._board = None
             make_impatient(signal.SIGINT)

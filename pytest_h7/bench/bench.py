@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
 from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.console import Console, find_console
 from pytest_h7.bench.interruption import uninterrupted
-from pytest_h7.bench.probes import abandon, board_behind, find_probe, open_connection
+from pytest_h7.bench.journal import Journal
+from pytest_h7.bench.probes import abandon, board_behind, open_connection, reserve_probe
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
 from pytest_h7.errors import ConsoleUnavailable, H7Error
 
@@ -30,8 +32,16 @@ class Power(Protocol):
         ...
 
 
+def _keep_silent(message: str) -> None:
+    """Tell nobody."""
+
+
 class Bench:
     """An open bench. Close it when done.
+
+    Args:
+        settings: What the user asked for.
+        announce: Tells the user what this waits for.
 
     Attributes:
         settings: What the user asked for.
@@ -44,25 +54,33 @@ class Bench:
         checkpoints: What brings the board into states that many tests begin with.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, announce: Callable[[str], None] = _keep_silent) -> None:
         self.settings = settings
         self._console: Console | None = None
         self._silence: str | None = None
-        driver = find_probe(settings.probe, settings.board)
+        driver, self._lease = reserve_probe(settings, announce)
         board = board_behind(driver)
         self._virtual_board = board
         self.clock: Clock = HostClock()
         self.power: Power | None = None
         self.surroundings: TwinSurroundings | None = None
+        try:
+            with uninterrupted():
+                self._open(driver, board)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _open(self, driver: Any, board: VirtualBoard | None) -> None:
         if board is not None:
             from pytest_h7.bench.virtual import TwinClock, TwinPower, TwinSurroundings
 
-            board.set_closed_policy(settings.twin_ap3.value)
+            board.set_closed_policy(self.settings.twin_ap3.value)
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
             self.surroundings = TwinSurroundings(board)
         self._trace = self._open_trace(board)
-        self.connection, self.probe = open_connection(driver, settings)
+        self.connection, self.probe = open_connection(driver, self.settings)
         self.checkpoints: Checkpoints = (
             TwinCheckpoints(board, self) if board is not None else RealCheckpoints()
         )
@@ -71,6 +89,20 @@ class Bench:
         except BaseException:
             self.close()
             raise
+
+    def option_journal(self) -> Journal:
+        """Return the journal of this board's option bytes; in memory alone for a board of this process."""
+        return Journal(self._lease.folder / "option-bytes-before.json" if self._lease is not None else None)
+
+    def _leave(self) -> None:
+        """Let others have the board."""
+        if self._virtual_board is not None:
+            from pytest_h7.twin.board import give_up
+
+            give_up(self._virtual_board)
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
 
     def _open_trace(self, board: VirtualBoard | None) -> VcdTrace | None:
         if self.settings.trace is None:
@@ -114,17 +146,8 @@ class Bench:
 
     @property
     def notes(self) -> Path | None:
-        """Folder of what must be known of this chip the next time; None for one that nobody comes back to."""
-        if self._virtual_board is None:
-            from platformdirs import user_state_path
-
-            state: Path = user_state_path("pytest-h7")
-            return state / "notes"
-        if self._virtual_board.name is None:
-            return None
-        from pytest_h7.twin.board_store import board_folder
-
-        return board_folder(self._virtual_board.name) / "notes"
+        """Folder of what is remembered of this board; None for one that ends with this process."""
+        return self._lease.folder if self._lease is not None else None
 
     def has(self, service: str) -> bool:
         """Return whether the bench has ``"power"``, ``"loopback"`` and so on."""
@@ -219,3 +242,4 @@ class Bench:
                     self._trace.close()
             finally:
                 abandon(self.connection.session)
+                self._leave()

@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
-from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
 
     from pytest_h7.target.stm32h755 import STM32H755
-
-_DBGMCU_CR = DBGMCU_AP2_ADDRESS + peripheral("DBGMCU").registers["CR"].offset
 
 
 @contextmanager
@@ -105,6 +102,7 @@ class Connection:
         self.target: STM32H755 = session.target
         self.counter = counter
         self._abandoned: set[int] = set()
+        self._changes_options = False
 
     @property
     def transfers(self) -> int:
@@ -120,7 +118,21 @@ class Connection:
         return port
 
     def _check(self, apsel: int, address: int, data: bytes) -> None:
-        check_write(address, data, lambda word: self.read_word(apsel, word))
+        check_write(
+            address,
+            data,
+            lambda word: self.read_word(apsel, word),
+            changes_options=self._changes_options,
+        )
+
+    @contextmanager
+    def changing_option_bytes(self) -> Iterator[None]:
+        """Allow a change of option bytes to be started: for who has noted what has to be put back."""
+        self._changes_options = True
+        try:
+            yield
+        finally:
+            self._changes_options = False
 
     @property
     def nrst_asserted(self) -> bool:
@@ -142,9 +154,7 @@ class Connection:
         return core if core is not None and apsel == 0 else self.target.attach_core(apsel)
 
     def clean(self) -> None:
-        """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured (its CR only)."""
-        from pytest_h7.target.stm32h755 import debug_configuration
-
+        """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured."""
         for core in self.target.cores.values():
             if core.bp_manager.get_breakpoints():
                 apsel = core.ap.address.apsel
@@ -154,9 +164,21 @@ class Connection:
                 _remove_breakpoints(core)
             if core.dwt is not None and core.dwt.get_watchpoints():
                 core.dwt.remove_all_watchpoints()
-        wanted = debug_configuration(self.session.options.get("h7.low_power_debug"))
-        if self.read_word(2, _DBGMCU_CR) != wanted:
-            self.write_word(2, _DBGMCU_CR, wanted)
+        self.restore_debug_configuration()
+
+    def restore_debug_configuration(self) -> None:
+        """Have DBGMCU as configured at connect, which no reset but power-on does.
+
+        All its registers are read at once: what is between them reads as zero (RM0399 table 7, note).
+        """
+        from pytest_h7.target.stm32h755 import dbgmcu_configuration
+
+        wanted = dbgmcu_configuration(self.session.options.get("h7.low_power_debug"))
+        first, last = min(wanted), max(wanted)
+        found = self.read_words(2, DBGMCU_AP2_ADDRESS + first, (last - first) // 4 + 1)
+        for offset, value in wanted.items():
+            if found[(offset - first) // 4] != value:
+                self.write_word(2, DBGMCU_AP2_ADDRESS + offset, value)
 
     def hold_in_reset(self) -> None:
         """Pull NRST low; the next reset releases it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import Connection, TransferCounter, translated_errors
+from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.bench.settings import twin_name
 from pytest_h7.errors import H7Error, InfrastructureError, ProbeNotFound
 
@@ -98,6 +99,41 @@ def connected_probes() -> list[Any]:
 
     with translated_errors("list the debug probes"):
         return list(ConnectHelper.get_all_connected_probes(blocking=False, print_wait_message=False))
+
+
+def reserve_probe(settings: Settings, announce: Callable[[str], None]) -> tuple[Any, Lease | None]:
+    """Return the probe that the settings name, with the lease of its board; a board of this process needs none.
+
+    Args:
+        settings: What the user asked for.
+        announce: Tells the user for whom this waits, if it does.
+
+    Raises:
+        ProbeNotFound: no probe matches, or several do.
+        InfrastructureError: the board is in use and did not become free in time.
+    """
+    from pytest_h7.twin.board_store import BoardNameError, board_folder
+
+    name = twin_name(settings.probe)
+    if name:
+        # Its folder is known, so nothing else has to be looked for while this waits.
+        try:
+            folder = board_folder(name)
+        except BoardNameError as error:
+            raise ProbeNotFound(str(error)) from None
+        lease = Lease(settings.probe, folder, settings.lease_timeout, announce)
+        try:
+            return _virtual_probe(name, settings.board), lease
+        except BaseException:
+            lease.release()
+            raise
+    driver = find_probe(settings.probe, settings.board)
+    board = board_behind(driver)
+    if board is not None and board.name is None:
+        return driver, None
+    serial = str(driver.unique_id)
+    folder = probe_folder(serial) if board is None else board_folder(board.name or "")
+    return driver, Lease(serial, folder, settings.lease_timeout, announce)
 
 
 def find_probe(selection: str, description: BoardDescription | None = None) -> Any:

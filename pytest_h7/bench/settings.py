@@ -33,6 +33,13 @@ class FlashPolicy(enum.Enum):
     NEVER = "never"
 
 
+class OptionBytesPolicy(enum.Enum):
+    """What becomes of option bytes that a test has changed: put back, or put back and reported as an error."""
+
+    RESTORE = "restore"
+    CHECK = "check"
+
+
 class TwinAp3(enum.Enum):
     """What AP3 memory answers on the virtual board while the CM4 has no clock."""
 
@@ -51,7 +58,7 @@ def twin_name(selection: str) -> str | None:
 class Settings:
     """Values of the options; see ``pytest --help`` for their meaning.
 
-    `stimulus` None stands for the bench's default; `frequency` is in Hz.
+    `stimulus` None stands for the bench's default; `frequency` is in Hz, `lease_timeout` in seconds.
     """
 
     probe: str = "twin"
@@ -64,6 +71,8 @@ class Settings:
     low_power_debug: LowPowerDebug = LowPowerDebug.SLEEP
     flash: FlashPolicy = FlashPolicy.AUTO
     stimulus: str | None = None
+    option_bytes: OptionBytesPolicy = OptionBytesPolicy.RESTORE
+    lease_timeout: float = 60.0
     twin_ap3: TwinAp3 = TwinAp3.FAULT
     twin_strict: bool = False
     trace: str | None = None

@@ -18,6 +18,8 @@ from pytest_h7.board.flashing import Flasher, FlashResult, Progress
 from pytest_h7.board.gpio import Button, Led, Pin
 from pytest_h7.board.hsem import Hsem
 from pytest_h7.board.option_bytes import OptionBytes
+from pytest_h7.board.option_ledger import OptionLedger
+from pytest_h7.board.option_registers import OptionRegisters
 from pytest_h7.board.registers import Registers
 from pytest_h7.errors import CoreUnreachable, H7Error, TargetAccessError, WaitTimeout
 
@@ -77,6 +79,7 @@ class Board:
         leds: The LEDs by their names on the board, such as ``LD1``.
         registers: All peripheral registers by name.
         option_bytes: The option bytes.
+        option_ledger: What puts them back after a test.
         images: The images that symbols are looked up in, None before a test has asked for any.
     """
 
@@ -99,9 +102,11 @@ class Board:
         self.leds = {
             name: Led(self.gpio[led.pin], led.active_high) for name, led in self.description.leds.items()
         }
-        self.option_bytes = OptionBytes(
+        registers = OptionRegisters(
             connection, bench.clock, self.halt_reachable_cores, self.reset, self.reset_and_hold
         )
+        self.option_ledger = OptionLedger(registers, bench.option_journal())
+        self.option_bytes = OptionBytes(registers, self.option_ledger)
 
     def _make_core(self, name: str, apsel: int) -> Core:
         def image() -> Image | None:

@@ -24,13 +24,14 @@ _CHUNK = 6144
 _SLOTS = 2
 """Buffers of a bank, of a sector each; with those of the other one they are AXI SRAM."""
 
-_ERASE_POLL = 0.003
+_ERASE_POLL = 0.005
 _WORD_POLL = 0.001
 _FIRST_LOOK = 0.98 * SECTOR_ERASE_TIME
 _SLOWEST_ERASE = 4.0
 """Seconds that a sector may take (DS12110 table 140, with the narrowest parallelism)."""
 
 _SLOWEST_WORD = 600e-6
+_SHORTEST_SLEEP = 1e-6
 _STEP = 0.1
 """Seconds between reports of progress."""
 
@@ -93,7 +94,7 @@ class Lanes:
                 del lanes[lane]
 
     def _sleep_until(self, time: float) -> None:
-        while (left := time - self._clock.time()) > 0:
+        while (left := time - self._clock.time()) > _SHORTEST_SLEEP:
             self._clock.sleep(min(left, _STEP))
             self._report()
 

@@ -27,7 +27,7 @@ Progress = Callable[[FlashPlan, float], None]
 """Is told from time to time what is being done, and how far it is, from 0 to 1."""
 
 _READ_AT_MOST = 16 * 1024
-"""Bytes of images up to which flash is compared by reading it, while the firmware runs; for more, a digest is faster."""
+"""Bytes up to which images are compared by reading flash, while the firmware runs; for more, a digest is faster."""
 
 _BRIDGED = 256
 """Bytes between two places that are read as well: they take less time than another command."""
@@ -158,6 +158,8 @@ class Flasher:
             )
             wrong = self._carry_out(agent, plan)
             erased += plan.erased
+            if not wrong:
+                break
             for sector in plan.sectors:
                 if sector.erase and sector.address in wrong:
                     raise FlashError(

@@ -24,6 +24,10 @@ class OptionByte:
         """The bits of the field, in place."""
         return ((1 << self.width) - 1) << self.lsb
 
+    def format(self, value: int) -> str:
+        """Return a value as text: flags and levels in decimal, addresses, masks and RDP in hexadecimal."""
+        return f"0x{value:0{self.width // 4}X}" if self.width >= 8 else str(value)
+
 
 def _by_name(*fields: OptionByte) -> dict[str, OptionByte]:
     return {field.name: field for field in fields}

@@ -50,9 +50,7 @@ REMEDIES = {
         "Wake the CM4 by one of its EXTI lines, or connect with --h7-low-power-debug=on."
     ),
     Cause.CM4_IN_SLEEP_WITHOUT_DBGSLEEP: "Connect with --h7-low-power-debug=sleep.",
-    Cause.D2_IN_STANDBY: (
-        "Wake the CM4 by EXTI, let the CM7 enable a D2 peripheral, or connect with --h7-low-power-debug=on."
-    ),
+    Cause.D2_IN_STANDBY: "Wake the CM4 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
     Cause.CM4_HELD_BY_OPTION_BYTES: "Set RCC_GCR.BOOT_C2 from the CM7, or the option byte BCM4 to 1.",
     Cause.CM7_HELD_BY_OPTION_BYTES: "Set RCC_GCR.BOOT_C1 from the CM4, or the option byte BCM7 to 1.",
     Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP: "Connect with --h7-low-power-debug=sleep.",
@@ -60,9 +58,7 @@ REMEDIES = {
     Cause.CM7_IN_STOP_D1_ALLOCATED: (
         "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on."
     ),
-    Cause.D1_IN_STANDBY: (
-        "Wake the CM7 by EXTI, let the CM4 enable a D1 peripheral, or connect with --h7-low-power-debug=on."
-    ),
+    Cause.D1_IN_STANDBY: "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
     Cause.SYSTEM_STOP: "Connect under reset, with --h7-low-power-debug=on if the firmware must stay in Stop.",
     Cause.NRST_ASSERTED: "Release NRST: look for a pressed reset button, or another debugger holding it.",
     Cause.BUS_DEAD: "Power-cycle the board; if it stays dead, check the supply the firmware chose in PWR_CR3.",

@@ -79,6 +79,14 @@ def freeze_configuration() -> list[int]:
     ]
 
 
+def dbgmcu_configuration(low_power_debug: str) -> dict[int, int]:
+    """Return the values of all registers of DBGMCU that a debugger writes, by offset."""
+    freeze = sorted(register.offset for register in _FREEZE)
+    return {_DBGMCU["CR"].offset: debug_configuration(low_power_debug)} | dict(
+        zip(freeze, freeze_configuration(), strict=True)
+    )
+
+
 class STM32H755(CoreSightTarget):
     """An STM32H755 with its two cores, called ``cm7`` and ``cm4`` by `node_name`.
 

@@ -162,7 +162,7 @@ def give_up(board: VirtualBoard) -> None:
     """Save a named board and leave it to other processes; one without a name stays."""
     if board.name is not None:
         board.close()
-        del _boards[board.name]
+        _boards.pop(board.name, None)
 
 
 def _preload(board: VirtualBoard) -> None:

@@ -91,7 +91,7 @@ class CoreModes:
 
     def _tell_of_sleep(self, name: str) -> None:
         """Tell the peripherals that CSleep has begun or ended, if that matters to one."""
-        if self._mcu.rcc.gates_in_sleep(name):
+        if self._mcu.rcc.banks[name].gates_in_sleep:
             self._mcu.update_kernel_clocks()
 
     def _stop(self, core: Core) -> None:

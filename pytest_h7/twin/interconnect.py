@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_h7.chip.memory import BACKUP_SRAM, FLASH_BANKS, MEMORIES, Memory
 from pytest_h7.twin.bus import BusFault, Master
+from pytest_h7.twin.peripherals.rcc_bank import is_gated
 
 if TYPE_CHECKING:
     from pytest_h7.twin.mcu import Mcu
@@ -75,7 +76,7 @@ class Interconnect:
             return None
         peripheral = self._route(address, master)
         rcc = self._mcu.rcc
-        if rcc.gated(peripheral.name) and not rcc.enabled_by(master.core, peripheral.name, asleep=False):
+        if is_gated(peripheral.name) and not rcc.enabled_by(master.core, peripheral.name, asleep=False):
             return None
         found = peripheral.view(address - peripheral.base, master)
         return (*found[0].access(found[1], size), master) if found is not None else None

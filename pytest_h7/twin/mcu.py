@@ -40,6 +40,7 @@ from pytest_h7.twin.peripherals.hsem import Hsem
 from pytest_h7.twin.peripherals.peripheral import Peripheral
 from pytest_h7.twin.peripherals.pwr import Pwr
 from pytest_h7.twin.peripherals.rcc import Rcc
+from pytest_h7.twin.peripherals.rcc_bank import is_gated
 from pytest_h7.twin.peripherals.rtc import Rtc
 from pytest_h7.twin.peripherals.syscfg import Syscfg
 from pytest_h7.twin.pins import Pins
@@ -327,7 +328,7 @@ class Mcu:
 
         That core is not stopped, or D3 runs and the peripheral goes on by itself (RM0399 9.5.11).
         """
-        if not self.rcc.gated(name):
+        if not is_gated(name):
             return True
         return any(
             self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN)

@@ -85,7 +85,7 @@ class PowerDomains:
         mcu = self._mcu
         busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
         other = OTHER[owner]
-        kept = mcu.modes[other] in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.allocated(other, domain)
+        kept = mcu.modes[other] in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.banks[other].allocated(domain)
         if mcu.modes[owner] is not CpuMode.STOP or busy or kept:
             return "run"
         if self.states[domain] == "standby" or mcu.pwr.standby_allowed(domain):

@@ -87,7 +87,7 @@ class Resets:
         mcu.supplied = mcu.powered = mcu.standby = self._brownout = False
         self._stop()
         self._reset_peripherals()
-        self._lose_memories(Domain)
+        self._lose_memories(tuple(Domain))
         if mcu.debug_port is not None:
             mcu.debug_port.power_on_reset()
 

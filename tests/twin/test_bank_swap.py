@@ -78,11 +78,10 @@ def test_swap_outlives_the_power(filled) -> None:
 
 
 def test_both_cores_start_from_the_bank_that_is_at_their_address(run, build_program) -> None:
-    cm7, cm4 = ('#define NUMBER %d\n' % number + WHERE for number in (7, 4))
-    desk = run(cm7=cm7, cm4=cm4)
+    desk = run(cm7=WHERE.replace("NUMBER", "7"), cm4=WHERE.replace("NUMBER", "4"))
     # The same programs, with other numbers, where the swap puts them in place.
     for core, bank, number in (("cm7", 1, 70), ("cm4", 0, 40)):
-        program = build_program(core, "#define NUMBER %d\n" % number + WHERE)
+        program = build_program(core, WHERE.replace("NUMBER", str(number)))
         start = BANKS[1 - bank]
         for segment in program.image.segments:
             desk.put(segment.address - start + BANKS[bank] + 4 * SECTOR_SIZE, segment.data)

@@ -61,9 +61,18 @@ def test_every_step_of_64_kbytes(blank_chip, upper_half: int, choice: tuple[str,
 
 @pytest.mark.parametrize(
     ("core", "memory", "field"),
-    [("cm7", "ITCM", 0x0000), ("cm7", "DTCM", 0x2000), ("cm7", "AXI SRAM", 0x2407)]
-    + [("cm4", "SRAM1", 0x1000), ("cm4", "SRAM2", 0x1002), ("cm4", "SRAM3", 0x1004), ("cm4", "SRAM3", 0x3004)]
-    + [("cm7", "SRAM4", 0x3800), ("cm4", "SRAM4", 0x3800), ("cm4", "AXI SRAM", 0x2400)],
+    [
+        ("cm7", "ITCM", 0x0000),
+        ("cm7", "DTCM", 0x2000),
+        ("cm7", "AXI SRAM", 0x2407),
+        ("cm7", "SRAM4", 0x3800),
+        ("cm4", "SRAM1", 0x1000),
+        ("cm4", "SRAM2", 0x1002),
+        ("cm4", "SRAM3", 0x1004),
+        ("cm4", "SRAM3", 0x3004),
+        ("cm4", "SRAM4", 0x3800),
+        ("cm4", "AXI SRAM", 0x2400),
+    ],
 )
 def test_start_from_ram(desk, core: str, memory: str, field: int) -> None:
     """RAM keeps what it holds over a reset, so a debugger or a program can put a start there."""
@@ -94,8 +103,8 @@ def test_system_memory_has_no_boot_loader(run, upper_half: int) -> None:
     desk.run(1_000)
     assert desk.result("cm4") > counted
     assert sentences(desk) == [
-        f"The CM7 started in system memory at 0x{upper_half << 16:08X}, where the virtual board has no boot loader "
-        "of ST's."
+        f"The CM7 started in system memory at 0x{upper_half << 16:08X}, where the virtual board has no boot "
+        "loader of ST's."
     ]
     desk.mcu.cores["cm7"].write_debug(DHCSR, HALT)
     desk.run(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pytest_h7.board.images import load_pair
-from pytest_h7.twin.mcu import Mcu
 from pytest_h7.twin.timeline import PS_PER_MS
 
 SMPS, LATENCY = 4, 2 << 4
@@ -71,7 +70,9 @@ def test_wait_states(clocks, vos: int, bus_mhz: int, needed: int) -> None:
     assert clocks(bus_mhz, vos, needed, **settings) == []
 
 
-@pytest.mark.parametrize(("vos", "bus_mhz", "latency", "needed"), [(3, 91, 1, 2), (1, 200, 1, 2), (0, 240, 2, 4)])
+@pytest.mark.parametrize(
+    ("vos", "bus_mhz", "latency", "needed"), [(3, 91, 1, 2), (1, 200, 1, 2), (0, 240, 2, 4)]
+)
 def test_too_few_wait_states(clocks, vos: int, bus_mhz: int, latency: int, needed: int) -> None:
     assert clocks(bus_mhz, vos, latency) == [
         f"FLASH_ACR.LATENCY is {latency}; the flash needs {needed} wait states at {bus_mhz} MHz in VOS{vos} "

@@ -1,4 +1,4 @@
-"""Hold: one core keeps the other back after system Stop until it has set up the clocks (RM0399 7.7.8, tables 42, 43)."""
+"""Hold: one core keeps the other back after Stop until it has set up the clocks (RM0399 7.7.8, tables 42, 43)."""
 
 from __future__ import annotations
 

@@ -564,6 +564,20 @@ def test_pending_request_of_d3_is_cleared_by_its_source(run) -> None:
     assert states(desk)[2] == "stop"
 
 
+@pytest.mark.parametrize(("source", "timer", "other"), [(2, "LPTIM4", "LPTIM5"), (3, "LPTIM5", "LPTIM4")])
+def test_low_power_timer_sends_d3_back_to_stop(run, source: int, timer: str, other: str) -> None:
+    desk = run(cm7=deep("cm7"), cm4=deep("cm4"))
+    desk.write("EXTI.D3PMR1", 1 << 9)
+    desk.write("EXTI.D3PCR1L", source << 2 * 9)
+    assert not desk.mcu.triggers.heard(f"{timer}_OUT")
+    trigger(desk, 9)
+    desk.mcu.triggers.set(f"{other}_OUT", True)
+    assert states(desk)[2] == "run"
+    desk.mcu.triggers.set(f"{timer}_OUT", True)
+    assert states(desk)[2] == "stop"
+    assert not desk.mcu.triggers.heard(f"{timer}_OUT")
+
+
 def test_flash_that_is_busy_delays_system_stop(run) -> None:
     erase = """
     FLASH_KEYR2 = 0x45670123;

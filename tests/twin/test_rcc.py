@@ -267,7 +267,11 @@ LOCKED = {
     "PLLCFGR": {"PLL2VCOSEL": 1, "PLL2RGE": 2, "DIVP2EN": 0, "DIVR2EN": 0},
     "PLL2DIVR": {"N2": 33, "P2": 7, "Q2": 9, "R2": 5},
 }
-FREE = {"PLLCKSELR": {"DIVM1": 7, "DIVM3": 9}, "PLLCFGR": {"PLL1RGE": 1, "DIVQ3EN": 0}, "PLL1DIVR": {"N1": 44}}
+FREE = {
+    "PLLCKSELR": {"DIVM1": 7, "DIVM3": 9},
+    "PLLCFGR": {"PLL1RGE": 1, "DIVQ3EN": 0},
+    "PLL1DIVR": {"N1": 44},
+}
 
 
 def test_running_pll_keeps_its_settings(desk) -> None:

@@ -253,7 +253,9 @@ def test_boot0_is_read_anew(asleep) -> None:
 
 
 def test_standby_can_be_entered_again_and_again(run) -> None:
-    again = cm7(wake_up_pin(4)).replace("if (PWR_CPUCR & PWR_CPUCR_SBF_Msk) {\n        for (;;) wfi();\n    }", "")
+    again = cm7(wake_up_pin(4)).replace(
+        "if (PWR_CPUCR & PWR_CPUCR_SBF_Msk) {\n        for (;;) wfi();\n    }", ""
+    )
     desk = run(cm7=again, cm4=STANDBY_CM4)
     for count in range(2, 6):
         press(desk)
@@ -283,7 +285,10 @@ def test_every_other_ram_is_lost(asleep) -> None:
 
 def test_registers_are_lost_but_for_those_of_the_backup_domain_and_the_supply(run) -> None:
     setup = "PWR_CR3 = 4; RCC_APB4ENR |= RCC_APB4ENR_SYSCFGEN_Msk; EXTI_RTSR1 = 1; RTC_BKP3R = 0x1234;"
-    desk = run(cm7=cm7("if (result[0] == 1 && !(PWR_CPUCR & 0x40)) {" + setup + "}" + wake_up_pin(4)), cm4=STANDBY_CM4)
+    desk = run(
+        cm7=cm7("if (result[0] == 1 && !(PWR_CPUCR & 0x40)) {" + setup + "}" + wake_up_pin(4)),
+        cm4=STANDBY_CM4,
+    )
     press(desk)
     desk.run(1_000)
     assert desk.read("EXTI.RTSR1") == 0

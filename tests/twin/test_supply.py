@@ -33,7 +33,9 @@ def test_chip_works_down_to_its_power_down_threshold(run) -> None:
 
 
 @pytest.mark.parametrize(("level", "falling", "rising"), [(1, 2000, 2100), (2, 2310, 2410), (3, 2610, 2700)])
-def test_brownout_holds_the_chip_in_reset_and_keeps_the_ram(run, level: int, falling: int, rising: int) -> None:
+def test_brownout_holds_the_chip_in_reset_and_keeps_the_ram(
+    run, level: int, falling: int, rising: int
+) -> None:
     desk = run(cm7=COUNT)
     choose_brownout_level(desk, level)
     desk.write("RCC_C1.RSR", 1 << 16)
@@ -62,9 +64,7 @@ def test_brownout_is_off_at_first(run) -> None:
     assert desk.result("cm7") == 1
 
 
-@pytest.mark.parametrize(
-    ("level", "millivolts"), list(enumerate((1950, 2100, 2250, 2400, 2550, 2700, 2850)))
-)
+@pytest.mark.parametrize(("level", "millivolts"), list(enumerate((1950, 2100, 2250, 2400, 2550, 2700, 2850))))
 def test_programmable_voltage_detector(desk, level: int, millivolts: int) -> None:
     desk.write("PWR.CR1", PVDEN | level << 5)
     assert desk.field("PWR.CSR1.PVDO") == 0

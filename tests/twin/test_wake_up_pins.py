@@ -1,4 +1,4 @@
-"""Wake-up pins while the chip works or is in Stop: flags, EXTI lines 55 to 60, interrupt 149 (RM0399 7.8.8 to 7.8.10)."""
+"""Wake-up pins while the chip works or is in Stop: flags, EXTI lines, interrupt 149 (RM0399 7.8.8 to 7.8.10)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,12 @@ DEEPLY = "SCS_SCR |= SCS_SCR_SLEEPDEEP_Msk;"
 @pytest.mark.parametrize("depth", ["", DEEPLY], ids=["sleep", "stop"])
 def test_edge_interrupts_and_wakes(run, core: str, depth: str) -> None:
     other = {"cm7": "cm4", "cm4": "cm7"}[core]
-    desk = run(**{core: WAIT.replace("SLEEP_DEPTH", depth), other: f"void program(void) {{ {DEEPLY} for (;;) wfi(); }}"})
+    desk = run(
+        **{
+            core: WAIT.replace("SLEEP_DEPTH", depth),
+            other: f"void program(void) {{ {DEEPLY} for (;;) wfi(); }}",
+        }
+    )
     for presses in (1, 2, 3):
         desk.mcu.pins.drive("PC13", True)
         desk.run(50)

@@ -3,8 +3,9 @@
 What crosses from the bus into the kernel clock domain takes `SYNCHRONIZATION` periods of the kernel clock. The
 manual gives that for starting and resetting the counter (45.4.7, 45.4.14); that it holds for new values of
 LPTIM_ARR and LPTIM_CMP until ARROK and CMPOK too is not known of the hardware, nor when they come with PRELOAD
-set: here as soon as without it. Glitch filters are not modelled and let everything through. Of the inputs only
-pins, alarms of RTC and outputs of other low-power timers are connected.
+set: here as soon as without it. LPTIM_CFGR and LPTIM_IER can be written at any time; the manual forbids it while
+the timer is enabled, and does not say what happens. Glitch filters are not modelled and let everything through.
+Of the inputs only pins, alarms of RTC and outputs of other low-power timers are connected.
 
 With its kernel clock on LSE or LSI, or clocked by a pin alone, a timer goes on in Stop, and its interrupt wakes
 the chip through a direct line of EXTI (45.5, table 152).

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_h7.twin.bus import Master
     from pytest_h7.twin.mcu import Mcu
+    from pytest_h7.twin.timeline import Event
 
 _SUPPLY = 0x3F
 """BYPASS, LDOEN, SMPSEN, SMPSEXTHP and SMPSLEVEL in CR3: writable once after power-on."""

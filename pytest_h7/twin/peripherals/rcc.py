@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.peripherals.peripheral import Peripheral
-from pytest_h7.twin.peripherals.rcc_bank import RccBank
+from pytest_h7.twin.peripherals.rcc_bank import SHARED_ENABLES, RccBank
 from pytest_h7.twin.peripherals.rcc_plls import PLLS, Plls
 from pytest_h7.twin.peripherals.rcc_slow_clocks import LSE_HZ, LSI_HZ, SlowClocks
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
@@ -46,36 +46,6 @@ _OSCILLATORS = ("hsi", "csi", "hse")
 _RCC_LINE = 61
 """EXTI line of the RCC interrupt."""
 
-_ALLOCATIONS = {
-    "D1": ("AHB3ENR", "APB3ENR"),
-    "D2": ("AHB1ENR", "AHB2ENR", "APB1LENR", "APB1HENR", "APB2ENR"),
-}
-"""Enable registers of the buses of a domain (RM0399 table 7)."""
-
-_ALLOCATED_ONLY = "FLASH"
-"""FLASHEN gives CPU2 a part in D1; the registers of FLASH have their clock always (RM0399 9.5.9)."""
-
-_SHARED_ENABLES = {
-    "ADC12": ("ADC1", "ADC2", "ADC12_COMMON"),
-    "ADC3": ("ADC3_COMMON",),
-    "BDMA": ("DMAMUX2",),
-    "DAC12": ("DAC1",),
-    "DMA1": ("DMAMUX1",),
-    "DMA2": ("DMAMUX1",),
-    "ETH1MAC": ("ETH",),
-    "FDCAN": ("FDCAN1", "FDCAN2", "FDCAN_CCU", "SRAMCAN"),
-    "HRTIM": ("HRTIM1", "HRTIM1_COMMON", *(f"HRTIM1_TIM{timer}" for timer in "ABCDE")),
-    "JPGDEC": ("JPEG",),
-    "QSPI": ("QUADSPI", "DLYB_QUADSPI"),
-    "SDMMC1": ("DLYB_SDMMC1",),
-    "SDMMC2": ("DLYB_SDMMC2",),
-    "SWPMI": ("SWPMI1",),
-    "USB1OTGHS": ("USB1_OTG_HS",),
-    "USB2OTGFS": ("USB2_OTG_FS",),
-    "VREF": ("VREFBUF",),
-}
-"""Peripherals that a bit of another name enables and resets (RM0399 9.7.38 to 9.7.47, 9.7.24 to 9.7.33)."""
-
 
 def _prescaler(code: int, bits: int) -> int:
     """Divider of a prescaler field: HPRE and D1CPRE skip 32 (RM0399 9.7.7), the APB ones do not reach it."""
@@ -103,53 +73,13 @@ class Rcc(Peripheral):
         for register in ("D1CCIPR", "D2CCIP1R", "D2CCIP2R", "D3CCIPR"):
             self.model(register, writer=partial(self._select_kernel_clocks, register))
         self.banks = {"cm7": RccBank(mcu, "RCC_C1"), "cm4": RccBank(mcu, "RCC_C2")}
-        self._enables = self._enable_bits()
-        self._sleep_gates: dict[tuple[int, int], int] = {}
-        """Offsets of an enable register and its low-power one -> the bits that both have."""
-        for offset, mask, low in self._enables.values():
-            if low is not None:
-                self._sleep_gates[offset, low] = self._sleep_gates.get((offset, low), 0) | mask
 
     def plain_storage(self) -> frozenset[str]:
         return frozenset(self.map.registers)
 
-    def _enable_bits(self) -> dict[str, tuple[int, int, int | None]]:
-        """Map a peripheral to the offset and mask of its enable bit in a bank, and the LPENR offset.
-
-        Where there is no low-power enable bit (HSEM), the clock is taken to run on in CSleep.
-        """
-        bits = {}
-        for name, register in self.banks["cm4"].map.registers.items():
-            if not name.endswith("ENR") or name.endswith("LPENR"):
-                continue
-            low_power = self.banks["cm4"].map.registers[name.removesuffix("ENR") + "LPENR"]
-            for field in register.fields.values():
-                peripheral = field.name.removesuffix("EN").removesuffix("APB")
-                has_low_power_bit = field.name.removesuffix("EN") + "LPEN" in low_power.fields
-                bits[peripheral] = (
-                    register.offset,
-                    field.mask,
-                    low_power.offset if has_low_power_bit else None,
-                )
-        for enable, peripherals in _SHARED_ENABLES.items():
-            for peripheral in peripherals:
-                offset, mask, low_power_offset = bits[enable]
-                others = bits.get(peripheral, (offset, 0, None))[1]
-                bits[peripheral] = offset, mask | others, low_power_offset
-        return bits
-
     def enabled_by(self, core: str, peripheral: str, *, asleep: bool) -> bool:
         """Return whether a core clocks a peripheral: its enable bit, in CSleep its low-power bit too."""
-        offset, mask, low_power = self._enables[peripheral]
-        values = self.banks[core]._values
-        if not values[offset] & mask:
-            return False
-        return not asleep or low_power is None or bool(values[low_power] & mask)
-
-    def gates_in_sleep(self, core: str) -> bool:
-        """Return whether something that a core has enabled loses its clock while the core sleeps."""
-        values = self.banks[core]._values
-        return any(values[offset] & ~values[low] & mask for (offset, low), mask in self._sleep_gates.items())
+        return self.banks[core].enables(peripheral, asleep=asleep)
 
     def autonomous(self, peripheral: str) -> bool:
         """Return whether D3AMR lets a peripheral go on while its core is in CStop (RM0399 9.5.9)."""
@@ -159,14 +89,6 @@ class Rcc(Peripheral):
     def write_D3AMR(self, value: int, master: Master) -> None:
         self["D3AMR"] = value & self.implemented("D3AMR")
         self.mcu.update_kernel_clocks()
-
-    def allocated(self, core: str, domain: str) -> bool:
-        """Return whether a core has a peripheral or memory of D1 or D2 enabled (RM0399 9.5.9, 9.5.10)."""
-        return any(self.banks[core][register] for register in _ALLOCATIONS[domain])
-
-    def gated(self, peripheral: str) -> bool:
-        """Return whether a peripheral has no clock unless a core enables it."""
-        return peripheral in self._enables and peripheral != _ALLOCATED_ONLY
 
     # -- routing of the three views -----------------------------------------------------------
 
@@ -403,7 +325,7 @@ class Rcc(Peripheral):
         for field in fields:
             if started & field.mask:
                 name = field.name.removesuffix("RST")
-                for peripheral in (name, *_SHARED_ENABLES.get(name, ())):
+                for peripheral in (name, *SHARED_ENABLES.get(name, ())):
                     if peripheral in self.mcu.peripherals:
                         self.mcu.peripherals[peripheral].reset()
 

@@ -672,6 +672,14 @@ def test_capture_prescaler_counts_edges(bench: Bench) -> None:
         if bench.read("TIM3", "SR") & CC1IF:
             counts.append(bench.read("TIM3", "CCR1"))
     assert counts == [40, 80]
+    bench.mcu.pins.drive("PA6", True)
+    bench.write("TIM3", CCER=0)  # begins anew
+    bench.mcu.pins.drive("PA6", False)
+    bench.write("TIM3", CCER=1)
+    for _ in range(3):
+        bench.mcu.pins.drive("PA6", True)
+        bench.mcu.pins.drive("PA6", False)
+    assert not bench.read("TIM3", "SR") & CC1IF
 
 
 def test_pwm_input_measures_period_and_width(bench: Bench) -> None:

@@ -306,6 +306,19 @@ def test_one_low_power_timer_triggers_another(bench: Bench) -> None:
     assert bench.read("LPTIM3", "CNT") == 25
 
 
+def test_an_output_can_clock_its_own_timer(bench: Bench) -> None:
+    """Each edge makes the next, a little later."""
+    bench.switch("PG13", 1)
+    bench.switch("PD12", 1)  # LPTIM1_IN1
+    bench.mcu.pins.connect("PG13", "PD12")
+    bench.prepare("LPTIM1", arr=1, cmp=0, CFGR=COUNTMODE | 2 << 1)
+    bench.start("LPTIM1")
+    edges = bench.edges("PG13")
+    bench.write("LPTIM1", CFGR=COUNTMODE | 2 << 1 | WAVPOL)
+    bench.mcu.run_for(PS_PER_MS // 1000)
+    assert 5 < len(edges) < 20
+
+
 @pytest.mark.parametrize(("polarity", "count"), [(0, 6), (1, 6), (2, 12)])
 def test_edges_of_a_pin_are_counted(bench: Bench, polarity: int, count: int) -> None:
     bench.switch("PD12", 1)  # LPTIM1_IN1

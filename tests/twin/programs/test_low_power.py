@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,7 @@ def states(program: RunningProgram) -> list[str]:
 def wake_ups(edges: list[tuple[int, bool]]) -> list[float]:
     """Return the milliseconds between edges."""
     times = [time / PS_PER_MS for time, _ in edges]
-    return [round(after - before, 2) for before, after in zip(times, times[1:], strict=False)]
+    return [round(after - before, 2) for before, after in itertools.pairwise(times)]
 
 
 # -- sleep -------------------------------------------------------------------------------------------------
@@ -91,7 +92,9 @@ def test_time_in_stop_costs_no_cycles(start_program: Start) -> None:
     [((), True, 0), (("-DRUN_D3=0",), False, 1), (("-DAUTONOMOUS=0",), False, 0)],
     ids=["D3 runs", "D3 stops", "LPTIM5 stops"],
 )
-def test_d3_works_on_for_itself(start_program: Start, flags: tuple[str, ...], pulses: bool, stopped: int) -> None:
+def test_d3_works_on_for_itself(
+    start_program: Start, flags: tuple[str, ...], pulses: bool, stopped: int
+) -> None:
     program = start_program("power_run_d3", *flags)
     edges = program.edges(PULSES)
     program.run(ms=1_010)
