@@ -17,12 +17,17 @@ def _list_boards(arguments: argparse.Namespace) -> None:
     from pytest_h7.bench.probes import connected_probes
     from pytest_h7.twin.board_store import board_folder, kept_boards
 
-    rows = []
-    for probe in connected_probes():
-        rows.append((probe.unique_id, probe.product_name, who_has(probe_folder(probe.unique_id))))
+    rows = [
+        (probe.unique_id, probe.product_name, who_has(probe_folder(probe.unique_id)))
+        for probe in connected_probes()
+    ]
+    listed = {serial for serial, *_ in rows}
     rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)", None))
-    for name in kept_boards():
-        rows.append((f"twin:{name}", "virtual board that is kept", who_has(board_folder(name))))
+    rows += [
+        (f"twin:{name}", "virtual board that is kept", who_has(board_folder(name)))
+        for name in kept_boards()
+        if f"H7TWIN-{name}" not in listed
+    ]
     wanted = arguments.probe
     if wanted:
         there = ", ".join(serial for serial, *_ in rows)

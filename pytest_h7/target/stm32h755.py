@@ -18,7 +18,8 @@ from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS, access_ports
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.target.core import CORE_NAMES, STM32H755Core, examine, isolate_breakpoints
 from pytest_h7.target.memory_map import memory_map
-from pytest_h7.target.topology import FixedTopology, abort_stuck_accesses, create_access_port
+from pytest_h7.target.patience import make_debug_port_patient, make_port_patient
+from pytest_h7.target.topology import FixedTopology, create_access_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -103,6 +104,7 @@ class STM32H755(CoreSightTarget):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, memory_map())
+        make_debug_port_patient(self.dp)
         self.sleep: Callable[[float], None] = getattr(session.probe, "sleep", time.sleep)
         self._left_armed: set[int] = set()
 
@@ -247,7 +249,7 @@ class STM32H755(CoreSightTarget):
         if not isinstance(port, MEM_AP):
             port = create_access_port(self.dp, access_ports()[apsel])
             self.dp.aps[port.address] = port
-        abort_stuck_accesses(port)
+        make_port_patient(port)
         return port
 
     def core(self, name: str) -> CortexM | None:

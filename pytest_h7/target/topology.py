@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyocd.core import exceptions
 from pyocd.coresight.ap import (
     AP_IDR_CLASS_MASK,
     AP_IDR_CLASS_SHIFT,
@@ -19,14 +18,11 @@ from pyocd.coresight.ap import (
     AccessPort,
     APv1Address,
 )
-from pyocd.coresight.dap import ABORT_DAPABORT, DP_ABORT
 from pyocd.coresight.discovery import ADIv5Discovery
 
 from pytest_h7.chip.coresight import AccessPortInfo, access_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyocd.coresight.dap import DebugPort
 
 
@@ -49,39 +45,6 @@ def create_access_port(dp: DebugPort, info: AccessPortInfo) -> MEM_AP:
     else:
         port.hprot = port.hprot  # encodes it into CSW
     return port
-
-
-_ACCESSES = (
-    "read_memory",
-    "write_memory",
-    "read_memory_block8",
-    "write_memory_block8",
-    "read_memory_block32",
-    "write_memory_block32",
-)
-
-
-def abort_stuck_accesses(port: Any) -> None:
-    """Have every access that ends in WAIT aborted, or all later ones, through any port, would wait as well.
-
-    pyOCD aborts by itself only where the probe does not handle memory accesses.
-    """
-    if getattr(port, "aborts_stuck_accesses", False):
-        return
-
-    def aborting(access: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return access(*args, **kwargs)
-            except exceptions.TransferTimeoutError:
-                port.dp.write_reg(DP_ABORT, ABORT_DAPABORT)
-                raise
-
-        return guarded
-
-    for name in _ACCESSES:
-        setattr(port, name, aborting(getattr(port, name)))
-    port.aborts_stuck_accesses = True
 
 
 class FixedTopology(ADIv5Discovery):

@@ -107,6 +107,7 @@ def own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: Vir
         if name.startswith("H7_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path / "twins"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     boards = {"": spare_board}
     monkeypatch.setattr(twin_board, "_boards", boards)

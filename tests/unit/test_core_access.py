@@ -7,9 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_h7.bench.journal import Journal
 from pytest_h7.board.access_port import AccessPort
 from pytest_h7.board.core import Core, CoreState, Cpuid
 from pytest_h7.board.option_bytes import OptionBytes
+from pytest_h7.board.option_ledger import OptionLedger
+from pytest_h7.board.option_registers import OptionRegisters
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.errors import CoreUnreachable, TargetAccessError
 
@@ -106,7 +109,8 @@ def option_bytes(chip) -> OptionBytes:
         raise AssertionError("reading needs no reset")
 
     chip.set(FLASH_OPTSR_CUR=FACTORY_OPTSR, FLASH_BOOT4_CUR=0x1000_0810)
-    return OptionBytes(chip.connection, cast("Any", None), unused, unused, unused)
+    registers = OptionRegisters(chip.connection, cast("Any", None), unused, unused, unused)
+    return OptionBytes(registers, OptionLedger(registers, Journal(None)))
 
 
 def test_option_bytes_by_name(option_bytes: OptionBytes) -> None:
@@ -122,12 +126,12 @@ def test_option_bytes_are_read_through_the_cm4_where_the_cm7_has_no_clock(
     chip.closed.add(0)
     assert option_bytes["BCM4"] == 1
     chip.closed.add(3)
-    with pytest.raises(TargetAccessError, match=r"FLASH\.OPTSR_CUR: neither AP0 nor AP3 reaches it"):
+    with pytest.raises(TargetAccessError, match="the option bytes: neither AP0 nor AP3 reaches FLASH now"):
         _ = option_bytes["BCM4"]
 
 
 def test_zeros_without_a_clock_are_no_option_bytes(chip, option_bytes: OptionBytes) -> None:
-    chip.set(FLASH_OPTSR_CUR=0)
+    chip.set(FLASH_OPTSR_CUR=0, FLASH_BOOT4_CUR=0)
     assert option_bytes["BCM4"] == 0
     chip.cpuids = {0: 0, 3: 0}
     with pytest.raises(TargetAccessError, match="neither AP0 nor AP3"):

@@ -17,7 +17,7 @@ from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import SafetyError
 
 FLASH = 0x5200_2000
-OPTSR_PRG, OPTSR_PRG_MIRROR = FLASH + 0x20, FLASH + 0x120
+OPTSR_CUR, OPTSR_PRG, OPTSR_PRG_MIRROR = FLASH + 0x1C, FLASH + 0x20, FLASH + 0x120
 CR1, CR2, OPTCR, OPTCR_MIRROR = FLASH + 0x0C, FLASH + 0x10C, FLASH + 0x18, FLASH + 0x118
 FACTORY_OPTSR = 0x03C6_AAF0
 BER, MER, OPTSTART, BCM4 = 1 << 3, 1 << 4, 1 << 1, 1 << 22
@@ -40,21 +40,23 @@ ERASES += [(address, MER, "mass-erase the chip") for address in (OPTCR, OPTCR_MI
 
 
 def factory_words() -> dict[int, int]:
-    return {
+    to_program = {
         OPTSR_PRG: FACTORY_OPTSR,
         OPTSR_PRG_MIRROR: FACTORY_OPTSR,
         **{FLASH + offset: 0xFF for offset in (0x2C, 0x34, 0x3C, 0x12C, 0x134, 0x13C)},
     }
+    in_force = {address - 4: word for address, word in to_program.items()}
+    return to_program | in_force
 
 
 @pytest.fixture
 def words() -> dict[int, int]:
-    """The factory's option bytes, as the program registers show them."""
+    """The factory's option bytes: what is in force, and what is to be programmed."""
     return factory_words()
 
 
-def write(address: int, data: bytes, words: dict[int, int]) -> None:
-    check_write(address, data, words.__getitem__)
+def write(address: int, data: bytes, words: dict[int, int], *, changes_options: bool = False) -> None:
+    check_write(address, data, words.__getitem__, changes_options=changes_options)
 
 
 # -- option bits ------------------------------------------------------------------------------------
@@ -100,8 +102,8 @@ def test_boot_options_may_be_changed(address: int, words: dict[int, int]) -> Non
 
 
 def test_protection_that_is_there_already_may_stay(words: dict[int, int]) -> None:
-    words[OPTSR_PRG] = FACTORY_OPTSR & ~0xFF00 | 0x5500
-    write(OPTSR_PRG, (words[OPTSR_PRG] & ~BCM4).to_bytes(4, "little"), words)
+    words[OPTSR_CUR] = FACTORY_OPTSR & ~0xFF00 | 0x5500
+    write(OPTSR_PRG, (words[OPTSR_CUR] & ~BCM4).to_bytes(4, "little"), words)
     with pytest.raises(SafetyError, match="RDP"):
         write(OPTSR_PRG, FACTORY_OPTSR.to_bytes(4, "little"), words)
 
@@ -116,6 +118,36 @@ def test_block_that_begins_before_the_register(words: dict[int, int]) -> None:
 def test_block_that_begins_before_the_peripheral(words: dict[int, int]) -> None:
     with pytest.raises(SafetyError, match="erase bank 1"):
         write(FLASH - 8, bytes(8 + 0xC) + bytes([BER]), words)
+
+
+def test_protection_that_firmware_has_prepared_is_not_written_along(words: dict[int, int]) -> None:
+    words[OPTSR_PRG] = FACTORY_OPTSR & ~0xFF00 | 0xCC00
+    with pytest.raises(SafetyError, match="RDP"):
+        write(OPTSR_PRG, (words[OPTSR_PRG] & ~BCM4).to_bytes(4, "little"), words)
+    write(OPTSR_PRG, FACTORY_OPTSR.to_bytes(4, "little"), words)
+
+
+# -- starting a change ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [OPTCR, OPTCR_MIRROR])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_change_that_nobody_puts_back_is_refused(address: int, size: int, words: dict[int, int]) -> None:
+    with pytest.raises(SafetyError, match=r"use option_bytes\.set or the marker h7_option_bytes"):
+        write(address, OPTSTART.to_bytes(size, "little"), words)
+    write(address, OPTSTART.to_bytes(size, "little"), words, changes_options=True)
+    write(address, (1).to_bytes(size, "little"), words)
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "lsb", "width"), [place for place in PLACES if place[1] != OPTSR_PRG_MIRROR]
+)
+def test_change_is_not_started_with_what_firmware_has_prepared(
+    name: str, address: int, lsb: int, width: int, words: dict[int, int]
+) -> None:
+    words[address] ^= 1 << lsb + width - 1
+    with pytest.raises(SafetyError, match=name):
+        write(OPTCR, OPTSTART.to_bytes(4, "little"), words, changes_options=True)
 
 
 # -- erasing ----------------------------------------------------------------------------------------
@@ -134,11 +166,6 @@ def test_erasing_more_than_a_sector_is_refused(
 def test_sector_erase_is_allowed(address: int, words: dict[int, int]) -> None:
     ser, start, sector = 1 << 2, 1 << 7, 7 << 8
     write(address, (ser | start | sector).to_bytes(4, "little"), words)
-
-
-@pytest.mark.parametrize("address", [OPTCR, OPTCR_MIRROR])
-def test_starting_the_change_of_option_bytes_is_allowed(address: int, words: dict[int, int]) -> None:
-    write(address, OPTSTART.to_bytes(4, "little"), words)
 
 
 def test_upper_bytes_of_a_control_register_do_not_erase(words: dict[int, int]) -> None:
@@ -171,7 +198,7 @@ def test_no_write_at_all_changes_what_is_protected(start: int, data: bytes) -> N
             if address == word:
                 mask = ((1 << width) - 1) << lsb & 0xFF << shift
                 assert (words[address] ^ value << shift) & mask == 0, name
-        for address, bit, what in ERASES:
+        for address, bit, what in [*ERASES, (OPTCR, OPTSTART, "start"), (OPTCR_MIRROR, OPTSTART, "start")]:
             assert address != word or not value << shift & bit & 0xFF << shift, what
 
 
