@@ -19,6 +19,7 @@ def announce(config: pytest.Config, message: str) -> None:
         if reporter is not None:
             reporter.ensure_newline()
             reporter.write_line(line)
+            reporter.flush()
         else:
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
-from pytest_h7.errors import H7Error, TargetAccessError
+from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
 
@@ -80,12 +80,13 @@ def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
 
 
 def _connected_anew(board: Board, action: Callable[[], None]) -> None:
-    """Do something to the board, connected again if its power was away for a moment."""
+    """Do something to the board, connected again if it or its probe was away for a moment."""
+    if board.bench.probe.usage.has_failed:
+        board.bench.reconnect()
     try:
         action()
-    except TargetAccessError:
-        board.bench.probe.require_power()
-        board.bench.connection.reconnect()
+    except (TargetAccessError, InfrastructureError):
+        board.bench.reconnect()
         action()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_h7.announcement import announce
 from pytest_h7.bench.interruption import make_patient
-from pytest_h7.errors import H7Error
+from pytest_h7.errors import H7Error, InfrastructureError
 from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
     _h7_session,
     cm4,
@@ -143,7 +143,10 @@ def pytest_timeout_set_timer() -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report our errors in short, and add the board's state to the report of a failure."""
+    """Report our errors in short, and add the board's state to the report of a failure.
+
+    Where the bench is in trouble, that is the error, whatever the test has stumbled over.
+    """
     session = item.config.stash[session_key]
     has_board = session.is_open and (
         uses_board_key in item.stash or (call.when == "call" and _uses_board(item))
@@ -151,9 +154,17 @@ def pytest_runtest_makereport(
     excinfo = call.excinfo
     if excinfo is None or not (has_board or isinstance(excinfo.value, H7Error)):
         return (yield)
-    from pytest_h7.report import describe_failure, is_timeout
-    from pytest_h7.tracebacks import passes_through_tests, shortened
+    from pytest_h7.report import describe_failure, find_trouble, is_timeout
+    from pytest_h7.tracebacks import passes_through_tests, replaced, shortened
 
+    trouble = None
+    if has_board and isinstance(excinfo.value, Exception | pytest.fail.Exception):
+        _stop_timer(item)
+        trouble = find_trouble(session.board)
+        if trouble is not None and not (
+            isinstance(excinfo.value, InfrastructureError) or is_timeout(excinfo.value)
+        ):
+            call.excinfo = excinfo = replaced(excinfo, trouble)
     if (isinstance(excinfo.value, H7Error) or is_timeout(excinfo.value)) and not item.config.option.fulltrace:
         with shortened(excinfo):
             report = yield
@@ -164,7 +175,7 @@ def pytest_runtest_makereport(
     if report.failed and has_board:
         _stop_timer(item)
         session.leave_halted |= is_timeout(excinfo.value)
-        describe_failure(item, report, excinfo, session.board)
+        describe_failure(item, report, excinfo.value, trouble, session.board)
     return report
 
 

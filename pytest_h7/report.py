@@ -17,16 +17,39 @@ _CONSOLE_LINES = 12
 _REGISTERS_PER_LINE = 4
 
 
+def find_trouble(board: Board) -> InfrastructureError | None:
+    """Return what is wrong with the bench, None if nothing is."""
+    try:
+        return board.bench.trouble()
+    except Exception as error:
+        # An error in here would end the run, and hide the test's own.
+        return InfrastructureError(f"The bench could not be examined: {error}")
+
+
 def describe_failure(
-    item: pytest.Item, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException], board: Board
+    item: pytest.Item,
+    report: pytest.TestReport,
+    error: BaseException,
+    trouble: InfrastructureError | None,
+    board: Board,
 ) -> None:
     """Add the board's state to the report, and to Allure's when that is in use.
 
     Both cores are halted for it and go on afterwards; after a time-out they stay halted, so that the board
     can be looked at where it hung.
+
+    Args:
+        item: The test that has failed.
+        report: Its report.
+        error: What the test has raised.
+        trouble: What is wrong with the bench, which then is all that can be said.
+        board: The board.
     """
-    error = excinfo.value
-    text = "\n".join(_describe(error, board))
+    if trouble is not None:
+        lines = [f"failure class: {failure_class(trouble)}", str(trouble)]
+    else:
+        lines = _describe(error, board)
+    text = "\n".join(lines)
     report.sections.append((SECTION, text))
     if item.config.pluginmanager.has_plugin("allure_listener"):
         import allure
@@ -35,11 +58,6 @@ def describe_failure(
 
 
 def _describe(error: BaseException, board: Board) -> list[str]:
-    try:
-        board.bench.probe.require_power()
-    except InfrastructureError as trouble:
-        # Whatever the test has stumbled over, this is the reason.
-        return ["failure class: infrastructure", str(trouble)]
     lines = [f"failure class: {failure_class(error)}"]
     try:
         return lines + describe_board(board, stay_halted=is_timeout(error))

@@ -32,6 +32,14 @@ def shortened(excinfo: pytest.ExceptionInfo[BaseException]) -> Iterator[None]:
         error.__cause__, error.__suppress_context__ = cause, suppress_context
 
 
+def replaced(
+    excinfo: pytest.ExceptionInfo[BaseException], error: BaseException
+) -> pytest.ExceptionInfo[BaseException]:
+    """Return another error as if it had been raised where this one was, and because of it."""
+    error.__cause__ = excinfo.value
+    return type(excinfo).from_exc_info((type(error), error, excinfo.tb))
+
+
 def _without_package(traceback_: TracebackType | None) -> TracebackType | None:
     links = []
     while traceback_ is not None:

@@ -48,6 +48,7 @@ static inline bool is_blank(const uint32_t *words)
 {
     uint32_t all = 0xFFFFFFFFu;
 
+#pragma GCC unroll 8
     for (uint32_t i = 0; i < FLASH_WORD / 4u; ++i) {
         all &= words[i];
     }

@@ -83,24 +83,22 @@ static void digest(const struct piece *piece, struct md5 *md5)
     md5_begin(md5);
     for (uint32_t address = piece->start & ~(FLASH_WORD - 1u); address < piece->end; address += FLASH_WORD) {
         const uint32_t *const flash = (const uint32_t *)address;
-        union {
-            uint32_t words[FLASH_WORD / 4u];
-            uint8_t bytes[FLASH_WORD];
-        } word;
+        uint32_t *const words = md5_next(md5);
 
         if (is_blank(flash)) {
             continue;
         }
+#pragma GCC unroll 8
         for (uint32_t i = 0; i < FLASH_WORD / 4u; ++i) {
-            word.words[i] = flash[i];
+            words[i] = flash[i];
         }
         for (uint32_t i = 0; address + i < piece->start; ++i) {
-            word.bytes[i] = 0xFFu;
+            ((uint8_t *)words)[i] = 0xFFu;
         }
         for (uint32_t i = FLASH_WORD; address + i > piece->end; --i) {
-            word.bytes[i - 1u] = 0xFFu;
+            ((uint8_t *)words)[i - 1u] = 0xFFu;
         }
-        md5_add(md5, word.words);
+        md5_add(md5);
     }
     md5_end(md5);
 }

@@ -25,14 +25,18 @@ static inline uint32_t rotate_left(uint32_t value, uint32_t bits) { return value
 #define STEP(function, a, b, c, d, word, shift) \
     (a) = (b) + rotate_left((a) + function(b, c, d) + (word) + *sine++, shift)
 
-/* Sixteen steps, which take the words of the block from `start` on, each `stride` behind the one before. */
-#define ROUND(function, start, stride, s1, s2, s3, s4)                        \
-    for (uint32_t i = start; i < (start) + 16u * (stride); i += 4u * (stride)) { \
-        STEP(function, a, b, c, d, block[i % 16u], s1);                       \
-        STEP(function, d, a, b, c, block[(i + (stride)) % 16u], s2);          \
-        STEP(function, c, d, a, b, block[(i + 2u * (stride)) % 16u], s3);     \
-        STEP(function, b, c, d, a, block[(i + 3u * (stride)) % 16u], s4);     \
-    }
+/* Steps that take the words of the block from `first` on, each `stride` behind the one before. */
+#define FOUR_STEPS(function, first, stride, s1, s2, s3, s4)                       \
+    STEP(function, a, b, c, d, block[(first) % MD5_BLOCK], s1);                   \
+    STEP(function, d, a, b, c, block[((first) + (stride)) % MD5_BLOCK], s2);      \
+    STEP(function, c, d, a, b, block[((first) + 2u * (stride)) % MD5_BLOCK], s3); \
+    STEP(function, b, c, d, a, block[((first) + 3u * (stride)) % MD5_BLOCK], s4)
+
+#define SIXTEEN_STEPS(function, first, stride, s1, s2, s3, s4)                      \
+    FOUR_STEPS(function, first, stride, s1, s2, s3, s4);                            \
+    FOUR_STEPS(function, (first) + 4u * (stride), stride, s1, s2, s3, s4);          \
+    FOUR_STEPS(function, (first) + 8u * (stride), stride, s1, s2, s3, s4);          \
+    FOUR_STEPS(function, (first) + 12u * (stride), stride, s1, s2, s3, s4)
 
 static void take_block(struct md5 *md5)
 {
@@ -40,23 +44,15 @@ static void take_block(struct md5 *md5)
     const uint32_t *sine = SINES;
     uint32_t a = md5->state[0], b = md5->state[1], c = md5->state[2], d = md5->state[3];
 
-    ROUND(F, 0u, 1u, 7, 12, 17, 22)
-    ROUND(G, 1u, 5u, 5, 9, 14, 20)
-    ROUND(H, 5u, 3u, 4, 11, 16, 23)
-    ROUND(I, 0u, 7u, 6, 10, 15, 21)
+    SIXTEEN_STEPS(F, 0u, 1u, 7, 12, 17, 22);
+    SIXTEEN_STEPS(G, 1u, 5u, 5, 9, 14, 20);
+    SIXTEEN_STEPS(H, 5u, 3u, 4, 11, 16, 23);
+    SIXTEEN_STEPS(I, 0u, 7u, 6, 10, 15, 21);
 
     md5->state[0] += a;
     md5->state[1] += b;
     md5->state[2] += c;
     md5->state[3] += d;
-}
-
-static void add_word(struct md5 *md5, uint32_t word)
-{
-    md5->block[md5->words++ % 16u] = word;
-    if (md5->words % 16u == 0) {
-        take_block(md5);
-    }
 }
 
 void md5_begin(struct md5 *md5)
@@ -68,21 +64,23 @@ void md5_begin(struct md5 *md5)
     md5->words = 0;
 }
 
-void md5_add(struct md5 *md5, const uint32_t words[8])
+void md5_add(struct md5 *md5)
 {
-    for (uint32_t i = 0; i < 8u; ++i) {
-        add_word(md5, words[i]);
+    md5->words += 8u;
+    if (md5->words % MD5_BLOCK == 0) {
+        take_block(md5);
     }
 }
 
 void md5_end(struct md5 *md5)
 {
-    const uint32_t words = md5->words;
+    const uint32_t bits = md5->words * 32u;
+    uint32_t *const block = md5->block;
 
-    add_word(md5, 0x80u);
-    while (md5->words % 16u != 14u) {
-        add_word(md5, 0);
+    block[md5->words % MD5_BLOCK] = 0x80u;
+    for (uint32_t i = md5->words % MD5_BLOCK + 1u; i < MD5_BLOCK; ++i) {
+        block[i] = 0;
     }
-    add_word(md5, words << 5); /* of four bytes each; the length is in bits */
-    add_word(md5, words >> 27);
+    block[MD5_BLOCK - 2u] = bits; /* of a piece, which is no more than a sector, they fit */
+    take_block(md5);
 }

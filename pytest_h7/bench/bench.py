@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
 from pytest_h7.bench.clock import Clock, HostClock
+from pytest_h7.bench.connection import Connection
 from pytest_h7.bench.console import Console, find_console
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.journal import Journal
-from pytest_h7.bench.probes import abandon, board_behind, open_connection, reserve_probe
+from pytest_h7.bench.opening import abandon, open_session
+from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
-from pytest_h7.errors import ConsoleUnavailable, H7Error
+from pytest_h7.errors import ConsoleUnavailable, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
+    from pyocd.core.session import Session
+
     from pytest_h7.bench.settings import Settings
     from pytest_h7.bench.trace import VcdTrace
     from pytest_h7.bench.virtual import TwinSurroundings
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
+
+RETURN_TIME = 1.5
+"""Seconds after which a probe that was plugged in again, or has started anew, can be used."""
 
 
 class Power(Protocol):
@@ -58,6 +65,7 @@ class Bench:
         self.settings = settings
         self._console: Console | None = None
         self._silence: str | None = None
+        self._is_lost = False
         driver, self._lease = reserve_probe(settings, announce)
         board = board_behind(driver)
         self._virtual_board = board
@@ -80,7 +88,8 @@ class Bench:
             self.power = TwinPower(board)
             self.surroundings = TwinSurroundings(board)
         self._trace = self._open_trace(board)
-        self.connection, self.probe = open_connection(driver, self.settings)
+        self.probe = Probe(driver)
+        self.connection = Connection(self._open_session())
         self.checkpoints: Checkpoints = (
             TwinCheckpoints(board, self) if board is not None else RealCheckpoints()
         )
@@ -89,6 +98,56 @@ class Bench:
         except BaseException:
             self.close()
             raise
+
+    def _open_session(self) -> Session:
+        """Open the connection; once more if it was the link that failed."""
+        with self.probe.usage.purpose("connect"):
+            try:
+                return open_session(self.probe, self.settings)
+            except InfrastructureError:
+                if not self.probe.usage.has_failed:
+                    raise
+            return self._open_anew()
+
+    def _open_anew(self) -> Session:
+        """Look for the probe again, for it may be a new USB device by now, and connect."""
+        if not self._is_lost:
+            self.clock.sleep(RETURN_TIME)
+        self._is_lost = True
+        selection = self.settings.probe if self.settings.is_twin else self.probe.serial
+        self.probe.use(find_probe(selection, self.settings.board))
+        session = open_session(self.probe, self.settings)
+        self._is_lost = False
+        return session
+
+    def reconnect(self) -> None:
+        """Connect again after the chip was without power, or the link to it has failed.
+
+        Raises:
+            InfrastructureError: the board has no power, or it or its probe does not answer.
+        """
+        with uninterrupted(), self.probe.usage.purpose("connect"):
+            if not (self._is_lost or self.probe.usage.has_failed):
+                self.probe.require_power()
+                try:
+                    self.connection.reconnect()
+                    return
+                except H7Error:
+                    pass  # the firmware may keep the debugger out, which a reset ends
+            abandon(self.connection.session)
+            self._close_console()
+            self._silence = None
+            self.connection.use(self._open_anew())
+
+    def trouble(self) -> InfrastructureError | None:
+        """Return what is wrong with the bench now, None if nothing is; to be asked before firmware is blamed."""
+        try:
+            self.probe.require_power()
+            self.connection.require_debug_port()
+            self.connection.require_free_nrst()
+        except InfrastructureError as error:
+            return error
+        return None
 
     def option_journal(self) -> Journal:
         """Return the journal of this board's option bytes; in memory alone for a board of this process."""

@@ -52,7 +52,7 @@ class _Checkpoint:
     console: ConsoleState | None
     breakpoint_units: dict[int, bool]
     duration: float
-    transfers: int
+    transfers: Counter[str]
     unmodelled: Counter[UnmodelledAccess]
 
 
@@ -102,21 +102,21 @@ class TwinCheckpoints:
         )
 
     def _go(self, way: tuple[Hashable, ...], steps: Callable[[], None]) -> None:
-        start, transfers = self._moment()
+        start, transfers = self._bench.clock.time(), self._bench.probe.usage.by_purpose.copy()
         surroundings = self._surroundings()
         unmodelled = self._bench.unmodelled_accesses()
         steps()
         if not self._is_quiet() or self._surroundings() != surroundings:
             return  # from where it has led the way is another one: the next time nothing needs flashing
         console = self._bench.opened_console
-        end, transfers_then = self._moment()
+        end = self._bench.clock.time()
         with uninterrupted():
             self._kept[way, surroundings] = _Checkpoint(
                 self._board.take_snapshot(),
                 console.save() if console is not None else None,
                 self._bench.connection.target.breakpoint_units_enabled(),
                 end - start,
-                transfers_then - transfers,
+                self._bench.probe.usage.by_purpose - transfers,
                 self._bench.unmodelled_accesses() - unmodelled,
             )
         if len(self._kept) > _KEPT:
@@ -125,7 +125,7 @@ class TwinCheckpoints:
     def _put_back(self, kept: _Checkpoint) -> None:
         with uninterrupted():
             self._board.restore(kept.snapshot, after=kept.duration)
-            self._bench.connection.counter.count += kept.transfers
+            self._bench.probe.usage.by_purpose += kept.transfers
             self._board.mcu.unmodelled_accesses += kept.unmodelled
             self._bench.connection.target.set_breakpoint_units_enabled(kept.breakpoint_units)
             console = self._bench.opened_console

@@ -6,19 +6,24 @@ All of pyOCD's exceptions end here: above this module only our own are seen.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
+    from usb.core import USBError
 
     from pytest_h7.target.stm32h755 import STM32H755
+
+_SCS = private_peripheral("cm7", "SCS").registers
+_CPUID, _DHCSR = _SCS["CPUID"].address, _SCS["DHCSR"].address
 
 
 @contextmanager
@@ -52,17 +57,23 @@ def translated_errors(doing: str) -> Iterator[None]:
         except exceptions.TransferError as error:
             raise TargetAccessError(f"Could not {doing}: {error or 'transfer error'}.") from error
         except usb.core.USBError as error:
-            raise InfrastructureError(
-                f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
-                "is it still plugged in, and used by nothing else?"
-            ) from error
+            raise _no_answer(doing, error) from error
         except exceptions.ProbeError as error:
+            if isinstance(error.__cause__, usb.core.USBError):
+                raise _no_answer(doing, error.__cause__) from error
             raise InfrastructureError(
                 f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
                 "is the board powered and connected?"
             ) from error
         except exceptions.Error as error:
             raise TargetAccessError(f"Could not {doing}: {error}.") from error
+
+
+def _no_answer(doing: str, error: USBError) -> InfrastructureError:
+    return InfrastructureError(
+        f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
+        "is it still plugged in, and used by nothing else?"
+    )
 
 
 def _remove_breakpoints(core: Any) -> None:
@@ -72,42 +83,23 @@ def _remove_breakpoints(core: Any) -> None:
     core.bp_manager.flush()
 
 
-class TransferCounter:
-    """How many commands a probe has got over USB."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def counted(self, transfer: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function that transfers a command, counting."""
-
-        def count_and_transfer(*args: Any, **kwargs: Any) -> Any:
-            self.count += 1
-            return transfer(*args, **kwargs)
-
-        return count_and_transfer
-
-
 class Connection:
     """Accesses to the chip through an open pyOCD session.
 
     Attributes:
         session: The pyOCD session.
         target: Its target, which knows the chip.
-        counter: What counts the commands sent over USB.
     """
 
-    def __init__(self, session: Session, counter: TransferCounter) -> None:
+    def __init__(self, session: Session) -> None:
+        self._changes_options = False
+        self.use(session)
+
+    def use(self, session: Session) -> None:
+        """Go on with another session, after the one before has lost the probe."""
         self.session = session
         self.target: STM32H755 = session.target
-        self.counter = counter
         self._abandoned: set[int] = set()
-        self._changes_options = False
-
-    @property
-    def transfers(self) -> int:
-        """Commands sent over USB so far."""
-        return self.counter.count
 
     def _port(self, apsel: int) -> Any:
         port = self.target.access_port(apsel)
@@ -189,6 +181,40 @@ class Connection:
         """Connect again after the chip was without power."""
         with translated_errors("connect after the power cycle"):
             self.target.reconnect()
+
+    def require_debug_port(self) -> None:
+        """Raise InfrastructureError unless the chip's debug port answers and is as it was left."""
+        from pyocd.coresight.dap import CDBGPWRUPACK, DP_CTRL_STAT
+
+        try:
+            with translated_errors("read the status of the debug port"):
+                status = self.target.dp.read_dp(DP_CTRL_STAT)
+        except TargetAccessError as error:
+            raise InfrastructureError(
+                f"{str(error).rstrip('.')}, although the board has power: it was without for a moment, a wire is "
+                "loose, or the firmware has taken the debug pins PA13 and PA14 or put the system into Standby."
+            ) from error
+        if not status & CDBGPWRUPACK:
+            raise InfrastructureError(
+                "The debug port has lost its state: the board was without power for a moment."
+            )
+
+    def require_free_nrst(self) -> None:
+        """Raise InfrastructureError if something else than the probe holds NRST low.
+
+        The CM7 can be told to halt then, and its identification cannot be read (pyOCD issue 1148).
+        """
+        if not self.nrst_asserted and not self._answers(_CPUID) and self._answers(_DHCSR):
+            raise InfrastructureError(
+                "NRST is low, and it is not the probe that holds it: look for a pressed reset button, a short, or "
+                "another debugger."
+            )
+
+    def _answers(self, address: int) -> bool:
+        try:
+            return self.read_word(0, address) != 0
+        except TargetAccessError:
+            return False
 
     @property
     def is_quiet(self) -> bool:

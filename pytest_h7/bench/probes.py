@@ -1,37 +1,45 @@
-"""Finding the debug probe, and opening the connection to the chip through it."""
+"""The debug probe, and how it is found."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_h7.bench.connection import Connection, TransferCounter, translated_errors
+from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.bench.settings import twin_name
-from pytest_h7.errors import H7Error, InfrastructureError, ProbeNotFound
+from pytest_h7.bench.transfers import Transfers
+from pytest_h7.bench.unusable_probes import unusable_stlinks
+from pytest_h7.errors import InfrastructureError, ProbeNotFound
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.chip.boards import BoardDescription
     from pytest_h7.twin.board import VirtualBoard
 
-TARGET = "stm32h755xx"
 _MINIMUM_VOLTAGE = 1.6
 """Below this a target counts as unpowered: the STM32H755 needs at least 1.62 V (its data sheet)."""
 
-_NRST_PULSE = 0.01
-"""Seconds of NRST low; the chip needs 350 ns (its data sheet), a board's capacitor and supervisor more."""
-
 
 class Probe:
-    """The debug probe, as a test sees it."""
+    """The debug probe, as a test sees it.
 
-    def __init__(self, driver: Any, counter: TransferCounter) -> None:
+    Attributes:
+        driver: pyOCD's object for it.
+        usage: What goes to it over USB.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.usage = Transfers()
+        self.use(driver)
+
+    def use(self, driver: Any) -> None:
+        """Go on with this object for the same probe, after it was plugged in again."""
         self.driver = driver
-        self._counter = counter
+        # Only an ST-LINK's driver has a USB interface to look at.
+        device = getattr(getattr(driver, "_link", None), "_device", None)
+        if device is not None:
+            self.usage.watch(device)
 
     def __repr__(self) -> str:
         return f"<Probe {self.product} {self.serial}>"
@@ -59,6 +67,32 @@ class Probe:
         value: float | None = getattr(link, "target_voltage", None)
         return value
 
+    @property
+    def usb_location(self) -> str | None:
+        """Where it is plugged in, as bus and ports: ``"1-2.3"``; None where that is not known."""
+        device: Any = getattr(getattr(getattr(self.driver, "_link", None), "_device", None), "_dev", None)
+        ports = getattr(device, "port_numbers", None)
+        if not ports:
+            return None
+        return f"{device.bus}-{'.'.join(str(port) for port in ports)}"
+
+    def require_firmware(self) -> None:
+        """Raise InfrastructureError if the firmware of an ST-LINK cannot do what is needed.
+
+        Older ones take no CSW with a memory access, and read behind the CM7's data cache.
+        """
+        from pyocd.probe.stlink.stlink import STLink
+
+        link = getattr(self.driver, "_link", None)
+        if not isinstance(link, STLink):
+            return
+        needed = STLink.MIN_JTAG_VERSION_MEM_CSW.get(link.hw_version, 0)
+        if link.jtag_version < needed:
+            raise InfrastructureError(
+                f"The firmware {self.firmware} of probe {self.serial} is too old: update it to "
+                f"V{link.hw_version}J{needed} or newer with STM32CubeProgrammer (STSW-LINK007)."
+            )
+
     def require_power(self) -> None:
         """Measure the voltage of the board again, where the probe can.
 
@@ -83,7 +117,7 @@ class Probe:
     @property
     def transfers(self) -> int:
         """Commands sent over USB so far: what costs time on a real bench."""
-        return self._counter.count
+        return self.usage.count
 
 
 def board_behind(driver: Any) -> VirtualBoard | None:
@@ -170,7 +204,11 @@ def _choose(probes: list[Any], selection: str) -> Any:
             "give enough of it to choose one."
         )
     there = f"there are {_listing(probes)}" if probes else "no debug probe is connected"
-    raise ProbeNotFound(f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin).")
+    sentences = [
+        f"No probe has {selection!r} in its serial number: {there} (or use --h7-probe=twin).",
+        *unusable_stlinks(),
+    ]
+    raise ProbeNotFound(" ".join(sentences))
 
 
 def _let_go_of_others(probes: list[Any], chosen: Any) -> None:
@@ -199,86 +237,3 @@ def _virtual_probe(name: str, description: BoardDescription | None) -> Any:
         raise InfrastructureError(
             f"{str(error).rstrip('.')}: wait until it is free, or use another name."
         ) from None
-
-
-def open_connection(driver: Any, settings: Settings) -> tuple[Connection, Probe]:
-    """Open a pyOCD session on a probe and connect to the chip.
-
-    Raises:
-        InfrastructureError: the probe cannot be opened, or there is no powered STM32H755 behind it.
-    """
-    from pyocd.core.session import Session
-
-    counter = _count_transfers(driver)
-    if hasattr(driver, "_board_id"):
-        # The target is known. pyOCD would ask the ST-LINK, then look for its drive on the host.
-        driver._board_id = ""
-    with tempfile.TemporaryDirectory(prefix="pytest-h7-") as nowhere:
-        # pyOCD would run a pyocd_user.py of the project directory and change into it.
-        here = Path.cwd()
-        try:
-            session = Session(
-                driver,
-                options={
-                    "target_override": TARGET,
-                    "project_dir": nowhere,
-                    "no_config": True,
-                    "frequency": settings.frequency,
-                    "connect_mode": settings.connect.value,
-                    "resume_on_disconnect": True,
-                    "reset.post_delay": 0.0,
-                    "reset.hold_time": _NRST_PULSE,
-                    "h7.fixed_topology": True,
-                    "h7.low_power_debug": settings.low_power_debug.value,
-                },
-            )
-        finally:
-            os.chdir(here)
-    probe = Probe(driver, counter)
-    try:
-        with translated_errors(f"connect through probe {probe.serial}"):
-            session.open()
-    except BaseException as error:
-        try:
-            if isinstance(error, H7Error) and driver.is_open:
-                probe.require_power()
-        finally:
-            abandon(session)
-        raise
-    return Connection(session, counter), probe
-
-
-def abandon(session: Any) -> None:
-    """Let go of a probe whatever state it is in: NRST released, USB interface closed."""
-    from pyocd.core import exceptions
-
-    driver = session.probe
-    session.context_state.suppress_disconnect_error = True
-    for release in (lambda: driver.assert_reset(False), session.close, driver.close, _usb_close(driver)):
-        try:
-            release()
-        except (exceptions.Error, AssertionError, OSError, AttributeError):
-            # Whatever could not be released was not held, or the probe is gone.
-            continue
-
-
-def _usb_close(driver: Any) -> Callable[[], None]:
-    def close() -> None:
-        device = driver._link._device
-        if device.is_open:
-            device.close()
-
-    return close
-
-
-def _count_transfers(driver: Any) -> TransferCounter:
-    """Count the commands that go over USB, on an ST-LINK; another probe counts as zero."""
-    device = getattr(getattr(driver, "_link", None), "_device", None)
-    if device is None:
-        return TransferCounter()
-    counter: TransferCounter | None = getattr(device, "h7_transfer_counter", None)
-    if counter is None:
-        counter = TransferCounter()
-        device.transfer = counter.counted(device.transfer)
-        device.h7_transfer_counter = counter
-    return counter

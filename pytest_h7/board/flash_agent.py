@@ -37,9 +37,9 @@ _DIGEST = 16
 
 _CLOCK = 64e6
 """The CM7's clock after a reset, in Hz."""
-_CYCLES_PER_WORD = 32
+_CYCLES_PER_WORD = 36
 """To see whether a flash word is blank; about, by counting instructions."""
-_CYCLES_PER_DIGESTED_WORD = 450
+_CYCLES_PER_DIGESTED_WORD = 330
 
 _POLL = 0.001
 _PATIENCE = 2.0
@@ -47,6 +47,7 @@ _PATIENCE = 2.0
 
 _DHCSR, _DFSR = (private_peripheral("cm7", "SCS").registers[name] for name in ("DHCSR", "DFSR"))
 _DEBUG_KEY = 0xA05F_0000
+_THUMB_STATE = 1 << 24
 
 
 class _Command(enum.IntEnum):
@@ -84,7 +85,9 @@ class FlashAgent:
         self._connection.write_bytes(0, DTCM.start, code + bytes(_RESULTS))
         with translated_errors("start the flash agent on the CM7"):
             core = self._connection.core(0)
-            core.write_core_registers_raw(["pc"], [DTCM.start + int(_code()["symbols"]["Serve"])])
+            entry = DTCM.start + int(_code()["symbols"]["Serve"])
+            # The reset vector may have been junk, or not readable at all.
+            core.write_core_registers_raw(["pc", "xpsr"], [entry, _THUMB_STATE])
         self.resume()
 
     def resume(self) -> None:

@@ -175,7 +175,12 @@ class SectorPlan:
 
     def with_kept(self, content: Words) -> SectorPlan:
         """Return the plan with the words that were to be read."""
-        outside = {**self.outside, **content}
+        if not self.erase:
+            return self
+        outside = {
+            **self.outside,
+            **{at: _finished(word, self.outside.get(at)) for at, word in content.items()},
+        }
         words = _without_blank(words_of(self.pieces, outside))
         return replace(self, words=words, outside=outside, kept=())
 
@@ -228,7 +233,7 @@ def plan_sector(
         if state.unreadable:
             # The erase was cut: what can be read may be junk, too, as a quarter of all values has a fitting ECC.
             kept, lost = [], []
-        outside = {at: word for at, word in saved.items() if at not in covered and at not in kept}
+        outside = {at: word for at, word in saved.items() if at not in covered}
     words = _without_blank(words_of(pieces, outside))
     return SectorPlan(address, tuple(pieces), True, words, outside, tuple(kept), len(lost))
 
@@ -241,6 +246,13 @@ def _covered(pieces: Iterable[Segment]) -> set[int]:
             start, end = max(address, piece.address), min(address + FLASH_WORD_SIZE, piece.end)
             counts[address] = counts.get(address, 0) + end - start
     return {address for address, count in counts.items() if count == FLASH_WORD_SIZE}
+
+
+def _finished(word: bytes, saved: bytes | None) -> bytes:
+    """Return a flash word with what its programming, which only makes zeros, was to reach where it was cut."""
+    if saved is None:
+        return word
+    return bytes(aim if now & aim == aim else now for now, aim in zip(word, saved, strict=True))
 
 
 def _without_blank(words: Words) -> dict[int, bytes]:

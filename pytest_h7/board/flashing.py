@@ -27,7 +27,7 @@ Progress = Callable[[FlashPlan, float], None]
 """Is told from time to time what is being done, and how far it is, from 0 to 1."""
 
 _READ_AT_MOST = 16 * 1024
-"""Bytes up to which images are compared by reading flash, while the firmware runs; for more, a digest is faster."""
+"""Bytes up to which images are compared by reading, while the firmware runs; of more, a digest is faster."""
 
 _BRIDGED = 256
 """Bytes between two places that are read as well: they take less time than another command."""

@@ -1,8 +1,7 @@
 """Faults of probe, cable and supply, which a test lets happen at a moment of its choice.
 
-The moment is a transfer over USB or a board time, so that a case can be repeated exactly. What a fault does is what
-the layers above have to live with; where an ST-LINK's or libusb's behaviour is not documented, the docstrings of
-`Fault` say which one is taken.
+The moment is a transfer over USB or a board time, so that a case can be repeated exactly. Where the behaviour of an
+ST-LINK is not documented, the docstrings of `Fault` say what is taken for it.
 """
 
 from __future__ import annotations

@@ -189,9 +189,9 @@ class VirtualStlink:
             self._mcu.set_nrst(self._holds_nrst or stuck)
 
     def inject(self, fault: Fault, *, transfer: int = 0, seconds: float = 0.0, times: int = 1) -> None:
-        """Let something go wrong, not before a transfer from now on and a board time from now on.
+        """Let something go wrong, not before a number of transfers and a board time have passed.
 
-        A fault that a transfer cannot show, such as WAIT for one that makes no access, happens at the next that can.
+        A fault that a transfer cannot show, such as WAIT for one that makes no access, waits for one that can.
 
         Args:
             fault: What goes wrong.
@@ -204,7 +204,7 @@ class VirtualStlink:
         self.faults.add(fault, transfer, seconds, times)
 
     def mend(self) -> None:
-        """Take back what was injected: no more faults, the cable plugged in, NRST free, the supply as it should be."""
+        """Take back what was injected: the cable is plugged in, NRST free, the supply as it should be."""
         self.faults = None
         self.plugged = True
         self.nrst_stuck = False

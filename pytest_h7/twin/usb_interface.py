@@ -126,7 +126,7 @@ def _probe_error(error: tuple[str, int, int]) -> Exception:
     """Return what pyOCD's driver makes of a USB error of a transfer."""
     from pyocd.core.exceptions import ProbeError
 
-    probe_error = ProbeError(f"USB Error: {_usb_error(error)}")
+    probe_error: Exception = ProbeError(f"USB Error: {_usb_error(error)}")
     probe_error.__cause__ = _usb_error(error)
     return probe_error
 
@@ -135,4 +135,7 @@ def _short_reply(length: int, expected: int) -> Exception:
     """Return what pyOCD's driver makes of an answer that is too short."""
     from pyocd.core.exceptions import ProbeError
 
-    return ProbeError(f"received incomplete command response from STLink (got {length}, expected {expected}")
+    error: Exception = ProbeError(
+        f"received incomplete command response from STLink (got {length}, expected {expected}"
+    )
+    return error

@@ -1,13 +1,18 @@
 """The command line ``pytest-h7``."""
 
+import os
+import re
 import subprocess
+import sys
 import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.cli import main
+from pytest_h7.twin.board_store import board_folder
 
 TWIN = "twin         virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)"
 
@@ -24,6 +29,33 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         "H7TWIN-right  STLINK-V3",
         TWIN.replace("twin         ", "twin          "),
     ]
+
+
+def test_list_tells_who_has_a_board(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    leases = [
+        Lease("twin:taken", board_folder("taken"), 0, print),
+        Lease("066DFF", probe_folder("066DFF"), 0, print),
+    ]
+    board_folder("free").mkdir()
+    (board_folder("free") / "lock").touch()
+    code = (
+        "import pytest_h7.bench.probes as probes\n"
+        "from types import SimpleNamespace\n"
+        "from pytest_h7.cli import main\n"
+        "probe = SimpleNamespace(unique_id='066DFF', product_name='STLINK-V3')\n"
+        "probes.connected_probes = lambda: [probe]\n"
+        "main(['list'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    real, _twin, free, taken = done.stdout.splitlines()
+    holder = rf"in use by .+@.+ since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \(process {os.getpid()}: .+\)"
+    assert re.fullmatch(rf"066DFF +STLINK-V3, {holder}", real)
+    assert re.fullmatch(rf"twin:taken +virtual board that is kept, {holder}", taken)
+    assert re.fullmatch(r"twin:free +virtual board that is kept", free)
+    for lease in leases:
+        lease.release()
+    assert main(["list"]) == 0
+    assert "in use" not in capsys.readouterr().out
 
 
 def test_list_some(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,18 @@ from .conftest import Run
 
 FIRST = """
 def test_it(h7_board, h7_flashed):
-    h7_board.option_bytes.set(BOOT_CM4_ADD1=0x0818)
+    h7_board.registers.PWR.CR1.DBP = 1
+    h7_board.registers.RTC.BKP7R.value = 0xCAFEF00D
+    from pytest_h7.twin.board import virtual_board
+    virtual_board("desk" if h7_board.bench.probe.serial == "H7TWIN-desk" else None).mcu.flash.load(
+        {"BOOT4": 0x0818_0810}
+    )
 """
 SECOND = """
 def test_it(h7_board, h7_images, h7_probe):
     assert h7_probe.serial == "H7TWIN-desk"
-    assert h7_board.option_bytes["BOOT_CM4_ADD1"] == 0x0818
+    assert h7_board.option_bytes["BOOT_CM4_ADD1"] == 0x1000, "put back"
+    assert h7_board.registers.RTC.BKP7R.value == 0xCAFEF00D
     before = h7_probe.transfers
     h7_board.boot_contract(1.0)
 """

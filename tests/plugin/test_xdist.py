@@ -35,17 +35,20 @@ def test_each_process_has_its_own_board(run_apart: Run) -> None:
         )
 
 
-def test_named_board_belongs_to_one_process(run_apart: Run) -> None:
-    result = run_apart(
-        TOGETHER.replace("/ worker_id", "/ 'gw0'").replace('"gw0", "gw1"', '"gw0",'),
-        "--dist=each",
-        "--tx=2*popen",
-        "--h7-probe=twin:desk",
-    )
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(
-        ["The virtual board 'desk' is in use by another process: wait until it is free, or use another name."]
-    )
+ALONE = """
+from pathlib import Path
+
+def test_has_the_board_alone(h7_board):
+    present = Path(__file__).parent / "present"
+    present.touch(exist_ok=False)
+    h7_board.sleep(0.01)
+    present.unlink()
+"""
+
+
+def test_named_board_goes_from_one_process_to_the_next(run_apart: Run) -> None:
+    result = run_apart(ALONE, "--dist=each", "--tx=2*popen", "--h7-probe=twin:desk")
+    result.assert_outcomes(passed=2)
 
 
 def test_failures_of_a_process_show_its_board(run_apart: Run) -> None:

@@ -41,6 +41,10 @@ class Debugger:
     def __init__(self, mcu: Mcu) -> None:
         self.mcu = mcu
         self.port = DebugPort(mcu)
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect, which each loss of power makes necessary anew."""
         self.port.switch_to_swd()
         self.port.write(CTRL_STAT, CDBGPWRUPREQ)
 
@@ -231,6 +235,7 @@ def test_it_survives_a_reset_of_the_system_but_not_of_the_supply(debug: Debugger
     debug.mcu.power_off()
     debug.mcu.power_on()
     debug.mcu.run_for(10**9)
+    debug.connect()
     assert debug.read("cm4", CTI + OUTEN) == 0
     assert debug.read("cm4", CTI + GATE) == 0xF
 

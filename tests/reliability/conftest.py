@@ -1,0 +1,29 @@
+"""Tests that let things go wrong at every moment: a sample of the cases, or all of them with ``--every-case``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+Case = TypeVar("Case")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-case", action="store_true", help="all cases of the reliability tests, which takes long"
+    )
+
+
+@pytest.fixture
+def choose(request: pytest.FixtureRequest) -> Callable[[Sequence[Case], int], list[Case]]:
+    """Return the cases to be tried: so many by chance, another choice each time, or all."""
+
+    def choose(cases: Sequence[Case], count: int) -> list[Case]:
+        if request.config.getoption("every_case", default=False):
+            return list(cases)
+        return random.Random().sample(cases, min(count, len(cases)))
+
+    return choose
