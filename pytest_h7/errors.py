@@ -14,6 +14,10 @@ class InfrastructureError(H7Error):
     """The bench failed, not the firmware: probe gone, board unpowered, board in use, port missing."""
 
 
+class ConnectionLost(InfrastructureError):
+    """The probe, the link to the chip or its supply has failed, which may be over with the next attempt."""
+
+
 class UnmodelledRegister(InfrastructureError):
     """With ``--h7-twin-strict``: the firmware relies on a register that the virtual board only stores."""
 

@@ -16,7 +16,7 @@ from pytest_h7.bench.journal import Journal
 from pytest_h7.bench.opening import abandon, open_session
 from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
-from pytest_h7.errors import ConsoleUnavailable, H7Error, InfrastructureError
+from pytest_h7.errors import ConnectionLost, ConsoleUnavailable, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -100,14 +100,12 @@ class Bench:
             raise
 
     def _open_session(self) -> Session:
-        """Open the connection; once more if it was the link that failed."""
+        """Open the connection; once more if something has failed that may be over."""
         with self.probe.usage.purpose("connect"):
             try:
                 return open_session(self.probe, self.settings)
-            except InfrastructureError:
-                if not self.probe.usage.has_failed:
-                    raise
-            return self._open_anew()
+            except ConnectionLost:
+                return self._open_anew()
 
     def _open_anew(self) -> Session:
         """Look for the probe again, for it may be a new USB device by now, and connect."""
@@ -128,12 +126,12 @@ class Bench:
         """
         with uninterrupted(), self.probe.usage.purpose("connect"):
             if not (self._is_lost or self.probe.usage.has_failed):
-                self.probe.require_power()
                 try:
+                    self.probe.require_power()
                     self.connection.reconnect()
                     return
                 except H7Error:
-                    pass  # the firmware may keep the debugger out, which a reset ends
+                    pass  # even a firmware that keeps the debugger out cannot do so under reset
             abandon(self.connection.session)
             self._close_console()
             self._silence = None

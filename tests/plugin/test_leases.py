@@ -27,7 +27,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from pytest_h7.bench.lease import Lease
-Lease("desk", Path(sys.argv[1]), 0, print)
+lease = Lease("desk", Path(sys.argv[1]), 0, print)
 print("there", flush=True)
 time.sleep(100)
 """

@@ -1,5 +1,5 @@
 /* Cross-trigger interface of a core, and the matrix that connects it to the other core's and to the system's (Arm
- * DDI0480, CTI; DDI0489F chapter 10; RM0399 section 63.5, cross trigger).
+ * DDI0480, CTI; DDI0489F chapter 10; RM0399 chapter 63, cross-trigger interfaces).
  *
  * An event at a trigger input goes, on the channels that CTIINEN gives it, to the outputs that CTIOUTEN gives these
  * channels: here, and through CTIGATE everywhere else. Input 0 is a pulse: the core has entered Debug state. Output

@@ -1,4 +1,4 @@
-/* Debugging a core: halting, stepping, vector catch and the debug monitor (Arm DDI0403E C1.6).
+/* Debugging a core: halting, stepping, vector catch and the debug monitor (Arm DDI0403E C1.5; registers C1.6).
  *
  * A debug event halts the core if a debugger has set C_DEBUGEN; else it makes the DebugMonitor exception pending
  * if that is enabled and would preempt; else a BKPT instruction ends in HardFault, and all other events come to

@@ -11,7 +11,7 @@
  * Instructions that must not be cached are decoded one by one into core->single: those that lie in two pages,
  * those of pages that the MPU divides, and those behind a breakpoint that did not stop. */
 #include "dsp.h"
-#include "h7core.h"
+#include "execute.h"
 #include "memory.h"
 #include "operations.h"
 #include "portable.h"
@@ -29,9 +29,6 @@ static inline uint32_t add_with_carry(struct h7_core *core, uint32_t a, uint32_t
     core->n = core->z = result;
     return result;
 }
-
-static inline uint32_t signed_byte(uint32_t value) { return (uint32_t)(int8_t)value; }
-static inline uint32_t signed_half(uint32_t value) { return (uint32_t)(int16_t)value; }
 
 static inline uint32_t rotate_right(uint32_t value, uint32_t by) {
     return value >> (by & 31) | value << (-by & 31);
@@ -182,190 +179,6 @@ static enum h7_result store_multiple(struct h7_core *core, const struct h7_insn 
     }
     core->r[insn->rn] += (uint32_t)(int32_t)(int8_t)insn->shift * 4;
     return H7_DONE;
-}
-
-static enum h7_result double_access(struct h7_core *core, const struct h7_insn *insn, bool load) {
-    enum { OFFSET, PRE, POST, LITERAL };
-    uint32_t base = insn->ra == LITERAL ? 0 : core->r[insn->rn];
-    uint32_t address = insn->ra == POST ? base : base + insn->imm;
-    uint32_t first = core->r[insn->rd], second = core->r[insn->rm];
-    if (address & 3) {
-        return h7_fail(core, H7_USAGE_FAULT, H7_UNALIGNED);
-    }
-    enum h7_result result = load ? h7_read32(core, address, &first) : h7_write32(core, address, first);
-    if (result == H7_DONE) {
-        result = load ? h7_read32(core, address + 4, &second) : h7_write32(core, address + 4, second);
-    }
-    if (result != H7_DONE) {
-        return result;
-    }
-    if (load) {
-        core->r[insn->rd] = first;
-        core->r[insn->rm] = second;
-    }
-    if (insn->ra == PRE || insn->ra == POST) {
-        core->r[insn->rn] = (base + insn->imm) & (insn->rn == 13 ? ~3u : ~0u);
-    }
-    return H7_DONE;
-}
-
-/* LDRT, STRT and their kin: accesses as if unprivileged. */
-static enum h7_result unprivileged_access(struct h7_core *core, const struct h7_insn *insn) {
-    static const uint8_t size[5] = {[H7_WORD] = 4, [H7_BYTE] = 1, [H7_HALF] = 2, [H7_SIGNED_BYTE] = 1,
-                                    [H7_SIGNED_HALF] = 2};
-    uint32_t address = core->r[insn->rn] + insn->imm, value = 0, kind = insn->aux & 7u;
-    if (insn->aux & H7_IS_STORE) {
-        return h7_store_as(core, address, size[kind], core->r[insn->rd], false);
-    }
-    enum h7_result result = h7_load_as(core, address, size[kind], &value, false);
-    if (result == H7_DONE) {
-        core->r[insn->rd] = kind == H7_SIGNED_BYTE   ? signed_byte(value)
-                            : kind == H7_SIGNED_HALF ? signed_half(value)
-                                                     : value;
-    }
-    return result;
-}
-
-/* LDR into SP or PC: the value; the base is written back here. */
-static enum h7_result special_load(struct h7_core *core, const struct h7_insn *insn, uint32_t *value) {
-    uint32_t base = core->r[insn->rn], address = base + insn->imm;
-    switch (insn->aux) {
-    case H7_LITERAL:
-        address = insn->imm;
-        break;
-    case H7_OFFSET_REG:
-        address = base + (core->r[insn->rm] << insn->shift);
-        break;
-    case H7_POST:
-        address = base;
-        break;
-    default:
-        break;
-    }
-    if (insn->rd == 15 && address & 3) {
-        return h7_fail(core, H7_USAGE_FAULT, H7_UNALIGNED);
-    }
-    enum h7_result result = h7_read32(core, address, value);
-    if (result == H7_DONE && (insn->aux == H7_PRE || insn->aux == H7_POST)) {
-        core->r[insn->rn] = (base + insn->imm) & (insn->rn == 13 ? ~3u : ~0u);
-    }
-    return result;
-}
-
-/* ---- system instructions ------------------------------------------------------------------------------ */
-
-enum { SYS_MSP = 8, SYS_PSP, SYS_PRIMASK = 16, SYS_BASEPRI, SYS_BASEPRI_MAX, SYS_FAULTMASK, SYS_CONTROL };
-
-static uint32_t read_special(const struct h7_core *core, uint32_t which) {
-    if (which < 8) { /* APSR, IPSR, EPSR (reads zero) and combinations */
-        uint32_t value = which & 4 ? 0 : h7_apsr(core);
-        return which & 1 ? value | core->ipsr : value;
-    }
-    if (which == SYS_CONTROL) {
-        return core->control & (core->ipsr ? ~(uint32_t)H7_CONTROL_SPSEL : ~0u);
-    }
-    if (!core->privileged) {
-        return 0;
-    }
-    switch (which) {
-    case SYS_MSP:
-        return h7_msp(core);
-    case SYS_PSP:
-        return h7_psp(core);
-    case SYS_PRIMASK:
-        return core->primask;
-    case SYS_BASEPRI:
-    case SYS_BASEPRI_MAX:
-        return core->basepri;
-    case SYS_FAULTMASK:
-        return core->faultmask;
-    default:
-        return 0;
-    }
-}
-
-/* FAULTMASK cannot be set by what has the priority of HardFault or NMI. */
-static void set_faultmask(struct h7_core *core, uint32_t value) {
-    if (!value || h7_execution_priority(core, true) > -1) {
-        core->faultmask = value;
-        h7_mode_changed(core);
-    }
-}
-
-static void write_special(struct h7_core *core, uint32_t which, uint32_t value, uint32_t mask) {
-    if (which < 8) {
-        if (!(which & 4)) {
-            if (mask & 2) {
-                h7_set_nzcvq(core, value);
-            }
-            if (mask & 1) {
-                core->ge = value >> 16 & 0xF;
-            }
-        }
-        return;
-    }
-    if (!core->privileged) {
-        return;
-    }
-    switch (which) {
-    case SYS_MSP:
-        h7_set_msp(core, value);
-        return;
-    case SYS_PSP:
-        h7_set_psp(core, value);
-        return;
-    case SYS_PRIMASK:
-        core->primask = value & 1;
-        break;
-    case SYS_BASEPRI:
-        core->basepri = value & H7_PRIORITY_MASK;
-        break;
-    case SYS_BASEPRI_MAX:
-        value &= H7_PRIORITY_MASK;
-        if (value && (value < core->basepri || !core->basepri)) {
-            core->basepri = value;
-        }
-        break;
-    case SYS_FAULTMASK:
-        set_faultmask(core, value & 1);
-        break;
-    case SYS_CONTROL: {
-        uint32_t kept = core->ipsr ? core->control & H7_CONTROL_SPSEL : 0;
-        core->control = kept | (value & (core->ipsr ? 5 : 7));
-        h7_mode_changed(core);
-        h7_fp_ready_changed(core);
-        break;
-    }
-    default:
-        return;
-    }
-    if (core->nvic.attention) {
-        h7_stop_after_instruction(core);
-    }
-}
-
-/* CPSIE, CPSID: bit 4 disables, bit 1 PRIMASK, bit 0 FAULTMASK. */
-static void change_masks(struct h7_core *core, uint32_t which) {
-    uint32_t value = which >> 4 & 1;
-    if (!core->privileged) {
-        return;
-    }
-    if (which & 2) {
-        core->primask = value;
-    }
-    if (which & 1) {
-        set_faultmask(core, value);
-    }
-    if (core->nvic.attention) {
-        h7_stop_after_instruction(core);
-    }
-}
-
-/* What to answer to a coprocessor instruction that does not exist, with the FPU on or off. */
-static enum h7_result no_float(struct h7_core *core) {
-    uint32_t access = core->scb.cpacr >> 20 & 3;
-    bool enabled = access == 3 || (access == 1 && core->privileged);
-    return h7_fail(core, H7_USAGE_FAULT, enabled ? H7_UNDEFINSTR : H7_NOCP);
 }
 
 /* ---- the interpreter ---------------------------------------------------------------------------------- */
@@ -808,7 +621,7 @@ selected:
 
     CASE(LDR_SPECIAL) {
         uint32_t value;
-        CALL(special_load(core, insn, &value));
+        CALL(h7_special_load(core, insn, &value));
         if (insn->rd == 13) {
             r[13] = value & ~3u;
             NEXT;
@@ -816,9 +629,9 @@ selected:
         target = value;
         goto exchange;
     }
-    CASE(UNPRIVILEGED) CALL(unprivileged_access(core, insn)); NEXT;
-    CASE(LDRD) CALL(double_access(core, insn, true)); NEXT;
-    CASE(STRD) CALL(double_access(core, insn, false)); NEXT;
+    CASE(UNPRIVILEGED) CALL(h7_unprivileged_access(core, insn)); NEXT;
+    CASE(LDRD) CALL(h7_double_access(core, insn, true)); NEXT;
+    CASE(STRD) CALL(h7_double_access(core, insn, false)); NEXT;
     CASE(LDM) {
         uint32_t values[16];
         CALL(load_multiple(core, insn, values));
@@ -923,13 +736,13 @@ selected:
     }
     CASE(CPS) {
         SYNC;
-        change_masks(core, insn->imm);
+        h7_change_masks(core, insn->imm);
         left = core->left;
     } NEXT_2;
-    CASE(MRS) R(rd) = read_special(core, insn->imm); NEXT;
+    CASE(MRS) R(rd) = h7_read_special(core, insn->imm); NEXT;
     CASE(MSR) {
         SYNC;
-        write_special(core, insn->imm, R(rn), insn->aux);
+        h7_write_special(core, insn->imm, R(rn), insn->aux);
         left = core->left;
     } NEXT;
     CASE(UNDEFINED) CALL(h7_fail(core, H7_USAGE_FAULT, H7_UNDEFINSTR)); NEXT;
@@ -941,7 +754,7 @@ selected:
         }
         CALL(h7_float_execute(core, insn));
     } NEXT;
-    CASE(FLOAT_UNDEFINED) CALL(no_float(core)); NEXT;
+    CASE(FLOAT_UNDEFINED) CALL(h7_no_float(core)); NEXT;
 
 #ifndef HAS_COMPUTED_GOTO
     }

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* FPSCR, DDI 0403E A2.5.3. */
+/* FPSCR, DDI 0403E A2.5. */
 #define H7_FPSCR_IOC (UINT32_C(1) << 0)  /* invalid operation */
 #define H7_FPSCR_DZC (UINT32_C(1) << 1)  /* division by zero */
 #define H7_FPSCR_OFC (UINT32_C(1) << 2)  /* overflow */

@@ -17,7 +17,7 @@
  * and never may be, takes the long way: peripherals, the private peripheral bus, read-only memory, memory
  * that holds decoded instructions, watched or MPU-divided pages, unaligned accesses.
  *
- * Files: decode.c opcode to h7_insn; execute.c, execute_float.c h7_insn to effect; float.c arithmetic;
+ * Files: decode*.c opcode to h7_insn; execute*.c, dsp.c h7_insn to effect; float.c arithmetic;
  * memory.c the address space; exceptions.c entry, return, faults, lockup; nvic.c; systick.c; mpu.c; scs.c the
  * private peripheral bus with SCB; debug.c halting; fpb.c; dwt.c; cti.c cross triggers; run.c time and sleep of
  * one core; schedule.c both cores; snapshot.c.

@@ -422,7 +422,7 @@ static void written(struct h7_core *core, const uint8_t *memory, uint32_t size) 
     }
 }
 
-/* Bits of ABFSR (Arm DDI0489F 3.3.9). */
+/* Bits of ABFSR (Arm DDI0489F section 3.3). */
 enum { ABFSR_AHBP = 1 << 2, ABFSR_AXIM = 1 << 3, SLVERR = 2 << 8, DECERR = 3 << 8 };
 
 /* At which interface of the Cortex-M7 an error arrives: AHBP leads to the peripherals of D2 (RM0399 section 2.1).
