@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def announce(config: pytest.Config, message: str) -> None:
-    """Write a line to the terminal; from a process of pytest-xdist, which has none, to its standard error."""
+    """Write a line to the terminal; from a process of pytest-xdist to its standard error, which is seen there."""
     line = f"h7: {message}"
     capture = config.pluginmanager.get_plugin("capturemanager")
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-        if reporter is not None:
+        if reporter is not None and not hasattr(config, "workerinput"):
             reporter.ensure_newline()
             reporter.write_line(line)
             reporter.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
-from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
+from pytest_h7.errors import H7Error
+from pytest_h7.flash_progress import shown_in_pytest
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
 
@@ -59,7 +60,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     board.images = images
     with _recorded_cost(request.node, board), _h7_session.recorded():
         board.bench.listen()
-        _connected_anew(board, board.clean)
+        board.bench.insist(board.clean)
         with _kept_as_it_was(request.node.nodeid, board, marked, _h7_session.settings.option_bytes):
             try:
                 yield board
@@ -79,17 +80,6 @@ def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
         ]
 
 
-def _connected_anew(board: Board, action: Callable[[], None]) -> None:
-    """Do something to the board, connected again if it or its probe was away for a moment."""
-    if board.bench.probe.usage.has_failed:
-        board.bench.reconnect()
-    try:
-        action()
-    except (TargetAccessError, InfrastructureError):
-        board.bench.reconnect()
-        action()
-
-
 @contextmanager
 def _kept_as_it_was(
     test: str, board: Board, marked: Mapping[str, int], policy: OptionBytesPolicy
@@ -104,7 +94,7 @@ def _kept_as_it_was(
     finally:
         with suppress(H7Error):
             # Who comes next finds a board without power and says so.
-            _connected_anew(board, board.bench.connection.restore_debug_configuration)
+            board.bench.insist(board.bench.connection.restore_debug_configuration)
         ledger.settle(marked, check=policy is OptionBytesPolicy.CHECK)
 
 
@@ -121,7 +111,8 @@ def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: Image
     bench = h7_board.bench
 
     def flash_and_reset() -> None:
-        h7_board.flash(h7_images, policy)
+        with shown_in_pytest(request.config) as progress:
+            h7_board.flash(h7_images, policy, progress)
         with uninterrupted():
             # In reset the firmware is silent, so that the console begins with its first words.
             bench.connection.hold_in_reset()

@@ -77,7 +77,7 @@ class BoardSession:
         self._bench = Bench(self.settings, self._announce)
         with uninterrupted():
             board = Board(self._bench)
-            board.option_ledger.open()
+            self._bench.insist(board.option_ledger.open)
         return board
 
     @contextmanager
@@ -151,7 +151,8 @@ class BoardSession:
             except ImageError:
                 if core in needed or path is not None:
                     raise
-        first, *others = describe_connection(self.board)
+        board = self.board
+        first, *others = board.bench.insist(lambda: describe_connection(board))
         return [f"h7: {line}" for line in (first, ", ".join(lines) or "no images", *others)]
 
     def why_skip(self, item: pytest.Item) -> str | None:

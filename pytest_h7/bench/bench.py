@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
 from pytest_h7.bench.clock import Clock, HostClock
@@ -16,7 +16,13 @@ from pytest_h7.bench.journal import Journal
 from pytest_h7.bench.opening import abandon, open_session
 from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
-from pytest_h7.errors import ConnectionLost, ConsoleUnavailable, H7Error, InfrastructureError
+from pytest_h7.errors import (
+    ConnectionLost,
+    ConsoleUnavailable,
+    H7Error,
+    InfrastructureError,
+    TargetAccessError,
+)
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
     from pytest_h7.bench.virtual import TwinSurroundings
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
+
+Result = TypeVar("Result")
 
 RETURN_TIME = 1.5
 """Seconds after which a probe that was plugged in again, or has started anew, can be used."""
@@ -65,7 +73,7 @@ class Bench:
         self.settings = settings
         self._console: Console | None = None
         self._silence: str | None = None
-        self._is_lost = False
+        self._loss: InfrastructureError | None = None
         driver, self._lease = reserve_probe(settings, announce)
         board = board_behind(driver)
         self._virtual_board = board
@@ -108,14 +116,20 @@ class Bench:
                 return self._open_anew()
 
     def _open_anew(self) -> Session:
-        """Look for the probe again, for it may be a new USB device by now, and connect."""
-        if not self._is_lost:
+        """Look for the probe again, for it may be a new USB device by now, and connect.
+
+        The first time it is given time to come back.
+        """
+        if self._loss is None:
             self.clock.sleep(RETURN_TIME)
-        self._is_lost = True
         selection = self.settings.probe if self.settings.is_twin else self.probe.serial
-        self.probe.use(find_probe(selection, self.settings.board))
-        session = open_session(self.probe, self.settings)
-        self._is_lost = False
+        try:
+            self.probe.use(find_probe(selection, self.settings.board))
+            session = open_session(self.probe, self.settings)
+        except InfrastructureError as error:
+            self._loss = error
+            raise
+        self._loss = None
         return session
 
     def reconnect(self) -> None:
@@ -125,7 +139,7 @@ class Bench:
             InfrastructureError: the board has no power, or it or its probe does not answer.
         """
         with uninterrupted(), self.probe.usage.purpose("connect"):
-            if not (self._is_lost or self.probe.usage.has_failed):
+            if self._loss is None and not self.probe.usage.has_failed:
                 try:
                     self.probe.require_power()
                     self.connection.reconnect()
@@ -137,8 +151,28 @@ class Bench:
             self._silence = None
             self.connection.use(self._open_anew())
 
+    def insist(self, action: Callable[[], Result]) -> Result:
+        """Return what an action at the board returns, done again if board or probe was away for a moment.
+
+        Raises:
+            InfrastructureError: they are away for longer.
+            H7Error: the action raises it, and the bench is not to blame.
+        """
+        if self.probe.usage.has_failed:
+            self.reconnect()
+        try:
+            return action()
+        except (TargetAccessError, InfrastructureError):
+            self.reconnect()
+        try:
+            return action()
+        except TargetAccessError as error:
+            raise self.trouble() or error from error
+
     def trouble(self) -> InfrastructureError | None:
         """Return what is wrong with the bench now, None if nothing is; to be asked before firmware is blamed."""
+        if self._loss is not None:
+            return self._loss
         try:
             self.probe.require_power()
             self.connection.require_debug_port()

@@ -14,7 +14,7 @@ from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import private_peripheral
-from pytest_h7.errors import H7Error, InfrastructureError, TargetAccessError
+from pytest_h7.errors import ConnectionLost, H7Error, InfrastructureError, TargetAccessError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -35,7 +35,7 @@ def translated_errors(doing: str) -> Iterator[None]:
 
     Raises:
         TargetAccessError: the chip refused the access.
-        InfrastructureError: the probe or the board is not there any more.
+        ConnectionLost: the probe or the board is not there any more.
         FirmwareError: on the virtual board, a pin that a test drives has become an output against it.
     """
     import usb.core
@@ -61,7 +61,7 @@ def translated_errors(doing: str) -> Iterator[None]:
         except exceptions.ProbeError as error:
             if isinstance(error.__cause__, usb.core.USBError):
                 raise _no_answer(doing, error.__cause__) from error
-            raise InfrastructureError(
+            raise ConnectionLost(
                 f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
                 "is the board powered and connected?"
             ) from error
@@ -69,8 +69,8 @@ def translated_errors(doing: str) -> Iterator[None]:
             raise TargetAccessError(f"Could not {doing}: {error}.") from error
 
 
-def _no_answer(doing: str, error: USBError) -> InfrastructureError:
-    return InfrastructureError(
+def _no_answer(doing: str, error: USBError) -> ConnectionLost:
+    return ConnectionLost(
         f"Could not {doing}: the probe does not answer over USB ({error.strerror or error}); "
         "is it still plugged in, and used by nothing else?"
     )
@@ -183,19 +183,19 @@ class Connection:
             self.target.reconnect()
 
     def require_debug_port(self) -> None:
-        """Raise InfrastructureError unless the chip's debug port answers and is as it was left."""
+        """Raise ConnectionLost unless the chip's debug port answers and is as it was left."""
         from pyocd.coresight.dap import CDBGPWRUPACK, DP_CTRL_STAT
 
         try:
             with translated_errors("read the status of the debug port"):
                 status = self.target.dp.read_dp(DP_CTRL_STAT)
         except TargetAccessError as error:
-            raise InfrastructureError(
+            raise ConnectionLost(
                 f"{str(error).rstrip('.')}, although the board has power: it was without for a moment, a wire is "
                 "loose, or the firmware has taken the debug pins PA13 and PA14 or put the system into Standby."
             ) from error
         if not status & CDBGPWRUPACK:
-            raise InfrastructureError(
+            raise ConnectionLost(
                 "The debug port has lost its state: the board was without power for a moment."
             )
 

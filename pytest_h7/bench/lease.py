@@ -67,11 +67,14 @@ def who_has(folder: Path) -> str | None:
     """Return who has the board of a folder now, None if nobody has."""
     if not (folder / LOCK).is_file():
         return None
-    try:
-        with board_lock(folder).acquire(timeout=0):
-            return None
-    except Timeout:
-        return _describe_holder(folder)
+    lock = board_lock(folder)
+    if not lock.is_locked:
+        try:
+            with lock.acquire(timeout=0):
+                return None
+        except Timeout:
+            pass
+    return _describe_holder(folder)
 
 
 def _describe_holder(folder: Path) -> str:

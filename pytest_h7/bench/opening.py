@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.settings import ConnectMode
 from pytest_h7.bench.usb_errors import usb_sentence
-from pytest_h7.errors import H7Error, InfrastructureError
+from pytest_h7.errors import ConnectionLost, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -31,7 +31,8 @@ def open_session(probe: Probe, settings: Settings) -> Session:
     """Open a pyOCD session on a probe and connect to the chip.
 
     Raises:
-        InfrastructureError: the probe cannot be opened or used, or there is no powered STM32H755 behind it.
+        ConnectionLost: the probe, the link or the supply has failed, or the chip keeps the debugger out.
+        InfrastructureError: the probe cannot be opened or used, or there is no STM32H755 behind it.
     """
     from pyocd.core.session import Session
 
@@ -89,22 +90,25 @@ def _explained(error: H7Error, probe: Probe, settings: Settings) -> H7Error:
     """Return what keeps the connection from being opened, as far as it can be found out."""
     usb = usb_sentence(error)
     if usb is not None:
-        return InfrastructureError(f"Could not open probe {probe.serial}: {usb}")
+        kind = ConnectionLost if probe.usage.has_failed else InfrastructureError
+        return kind(f"Could not open probe {probe.serial}: {usb}")
     if probe.driver.is_open:
         try:
             probe.require_power()
         except InfrastructureError as no_power:
             return no_power
-    if isinstance(error, InfrastructureError) or not _is_unreachable(error):
+    if isinstance(error, InfrastructureError):
+        return error
+    if not _is_unreachable(error):
         return InfrastructureError(str(error))
     reason = str(error).rstrip(".")
     if settings.connect is ConnectMode.ATTACH:
-        return InfrastructureError(
+        return ConnectionLost(
             f"{reason}: the board has power, but the chip does not let a debugger attach. Its firmware may use "
             f"{_DEBUG_PINS} for something else, or have put the system into Standby: connect with "
             "--h7-connect=under-reset."
         )
-    return InfrastructureError(
+    return ConnectionLost(
         f"{reason}, not even under reset, although the board has power: check SWDIO, SWCLK and NRST; "
         "`pytest-h7 recover` tells what else can be done."
     )

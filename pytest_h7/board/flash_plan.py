@@ -305,7 +305,7 @@ class FlashPlan:
         erased = {0: "No sector is erased", 1: "1 sector is erased"}.get(
             self.erased, f"{self.erased} sectors are erased"
         )
-        return f"{erased}, {_amount(self.size)} are programmed, in about {self.seconds:.1f} s."
+        return f"{erased}, {_amount(self.size)} are programmed, in about {self.seconds:.2g} s."
 
 
 def plan_flash(

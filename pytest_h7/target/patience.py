@@ -1,8 +1,8 @@
 """Accesses to the chip that are made again before an error is believed.
 
-An answer WAIT says that a bus is busy, a parity error that a bit was lost on the wire, and FAULT that this access
-or one before has failed. Each may be over with the next attempt. What the chip refuses, it refuses again: that costs
-one attempt more.
+An answer WAIT says that a bus is busy, a parity error that a bit was lost on the wire, and FAULT that this
+access or one before has failed. Each may be over with the next attempt. What the chip refuses it refuses again,
+which costs one attempt more.
 
 An access that ended in WAIT or FAULT was not made. One with a parity error in the data of a read was: a register
 whose reading has an effect is read twice then.
@@ -49,7 +49,7 @@ _CLEAR_ERRORS = ABORT_ORUNERRCLR | ABORT_WDERRCLR | ABORT_STKERRCLR | ABORT_STKC
 def make_port_patient(port: Any) -> None:
     """Have memory accesses through an access port made again after an error; does nothing the second time.
 
-    An access that ends in WAIT is aborted, or all later ones, through any port, would wait as well. pyOCD does that
+    An access that ends in WAIT is aborted, or all later ones, through any port, would wait as well. pyOCD aborts
     by itself only where the probe does not handle memory accesses.
     """
     dp = port.dp

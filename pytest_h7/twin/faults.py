@@ -1,7 +1,7 @@
 """Faults of probe, cable and supply, which a test lets happen at a moment of its choice.
 
-The moment is a transfer over USB or a board time, so that a case can be repeated exactly. Where the behaviour of an
-ST-LINK is not documented, the docstrings of `Fault` say what is taken for it.
+The moment is a transfer over USB or a board time, so that a case can be repeated exactly. Where the behaviour of
+an ST-LINK is not documented, the docstrings of `Fault` say what is taken for it.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ import dataclasses
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 _MODELS = "pytest_h7.twin."
 _CORES = "pytest_h7.twin.cpu."
-
 
 _CONTAINERS = frozenset((dict, defaultdict, OrderedDict, Counter, list, deque, bytearray, set))
 
@@ -45,21 +45,31 @@ class _Plan:
         self.model = model
         self.values = vars(model)
         self.size = len(self.values)
-        self.names = [name for name in self.values if name not in unsaved and name not in flat]
+        self.names = tuple(name for name in self.values if name not in unsaved and name not in flat)
         self.flat = [self.values[name] for name in flat if name in self.values]
+        self.last: tuple[Any, ...] | None = None
+        """The values of the last time, if there was nothing to look into."""
+        self._get = itemgetter(*self.names) if len(self.names) > 1 else None
+
+    def read(self) -> tuple[Any, ...]:
+        """Return the values of the attributes now."""
+        if self._get is not None:
+            values: tuple[Any, ...] = self._get(self.values)
+            return values
+        return tuple(self.values[name] for name in self.names)
 
 
 class ModelState:
     """The state of a set of models at one moment."""
 
     def __init__(self) -> None:
-        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._attributes: list[tuple[_Plan, tuple[Any, ...]]] = []
         self._contents: list[tuple[Any, Any]] = []
 
     def restore(self) -> None:
         """Put everything back; may be done again and again."""
-        for attributes, values in self._attributes:
-            attributes.update(values)
+        for plan, values in self._attributes:
+            plan.values.update(zip(plan.names, values, strict=False))
         for container, content in self._contents:
             container.clear()
             if isinstance(container, dict | set):
@@ -80,6 +90,7 @@ class StateKeeper:
         self._fixed = {id(model): model for model in fixed}
         self._plans = [_Plan(model) for model in roots]
         self._complete = False
+        self._atoms: set[type] = set(_ATOMS)
 
     def save(self) -> ModelState:
         """Return the state of everything within reach."""
@@ -90,14 +101,17 @@ class StateKeeper:
         for index, plan in enumerate(plans):  # grows while it is walked
             if len(plan.values) != plan.size:
                 plan = plans[index] = _Plan(plan.model)
-            attributes = plan.values
-            values = {name: attributes[name] for name in plan.names}
-            state._attributes.append((attributes, values))
             for container in plan.flat:
                 state._contents.append((container, container.copy()))
-            for value in values.values():
-                if type(value) not in _ATOMS:
-                    self._visit(value, state, seen, plans)
+            values = plan.read()
+            if values == plan.last:
+                state._attributes.append((plan, plan.last))
+                continue
+            state._attributes.append((plan, values))
+            opaque = [value for value in values if type(value) not in self._atoms and id(value) not in seen]
+            plan.last = None if opaque else values
+            for value in opaque:
+                self._visit(value, state, seen, plans)
         self._complete = True
         return state
 
@@ -108,7 +122,7 @@ class StateKeeper:
             return
         if kind is tuple:
             for item in value:
-                if type(item) not in _ATOMS:
+                if type(item) not in self._atoms:
                     self._visit(item, state, seen, plans)
         elif kind in _CONTAINERS:
             seen[id(value)] = value
@@ -116,16 +130,16 @@ class StateKeeper:
             state._contents.append((value, content))
             if kind is not bytearray:
                 for item in content.values() if isinstance(content, dict) else content:
-                    if type(item) not in _ATOMS:
+                    if type(item) not in self._atoms:
                         self._visit(item, state, seen, plans)
         elif _is_model(value):
             seen[id(value)] = value
             plans.append(_Plan(value))
         else:
-            seen[id(value)] = value
+            self._atoms.add(kind)
 
 
-_ATOMS = frozenset(
+_ATOMS: frozenset[type] = frozenset(
     (int, bool, float, str, bytes, type(None), frozenset, range, type(len), type(lambda: None))
 )
 """Types whose values cannot change; most of what is looked at is one of them."""

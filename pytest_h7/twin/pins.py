@@ -84,7 +84,7 @@ class _Pin:
     analog: bool = True
     level: bool = False
     watchers: list[Watcher] = field(default_factory=list)
-    wires: list[_Pin] = field(default_factory=list)
+    wires: tuple[_Pin, ...] = ()
 
 
 class Pins:
@@ -172,8 +172,8 @@ class Pins:
             raise ValueError(f"a wire joins {name} to another pin, not to itself")
         self.refresh()
         if two not in one.wires:
-            one.wires.append(two)
-            two.wires.append(one)
+            one.wires += (two,)
+            two.wires += (one,)
         self.observation_changed()
         self._settle(one)
 
@@ -182,8 +182,8 @@ class Pins:
         one, two = self._pin(name), self._pin(other)
         self.refresh()
         if two in one.wires:
-            one.wires.remove(two)
-            two.wires.remove(one)
+            one.wires = tuple(pin for pin in one.wires if pin is not two)
+            two.wires = tuple(pin for pin in two.wires if pin is not one)
         self.observation_changed()
         self._settle(one)
         self._settle(two)

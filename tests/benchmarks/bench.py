@@ -16,6 +16,7 @@ from pathlib import Path
 import accesses
 import comparison
 import day
+import flashing
 import measure
 import waiting
 
@@ -47,15 +48,21 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
     measure.session_start: {"session_start_s": Metric("s", 2)},
     measure.empty_tests: {
         "test_overhead_ms": Metric("ms", 15),
-        "test_transfers": Metric("transfers"),
+        "test_transfers": Metric("transfers", 12),
         "flashed_test_transfers": Metric("transfers"),
     },
     measure.connection: {
         "boot_to_ap3_wall_ms": Metric("ms", 30),
         "boot_board_time_ms": Metric("ms"),
-        "connect_transfers": Metric("transfers"),
+        "connect_transfers": Metric("transfers", 120),
         "flash_transfers": Metric("transfers"),
         "reflash_unchanged_transfers": Metric("transfers"),
+    },
+    flashing.both_banks: {
+        "flash_pair_board_s": Metric("s", 1.4),
+        "flash_pair_256k_board_s": Metric("s"),
+        "flash_256k_serial_vs_parallel": Metric("times"),
+        "reflash_unchanged_board_s": Metric("s", 0.15),
     },
     measure.two_cores: {"twin_mips_two_cores": Metric("MIPS", 200, at_least=True)},
     measure.one_core: {"twin_mips_one_core": Metric("MIPS", 200, at_least=True)},

@@ -37,7 +37,7 @@ def test_cable_is_pulled(run: Run, virtual: VirtualBoard) -> None:
 
         def test_after(h7_board): pass
 
-        def test_pulled_in_secret(h7_board): pass
+        def test_in_secret(h7_board): pass
 
         def test_without_the_board(): pass
         """
@@ -45,12 +45,16 @@ def test_cable_is_pulled(run: Run, virtual: VirtualBoard) -> None:
     result.assert_outcomes(passed=2, failed=1, errors=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.re_match_lines(
-        [r"E .*InfrastructureError: Could not read 0x\w+ through AP3: .*No such device.*"]
+        [r"E .*ConnectionLost: Could not read 0x\w+ through AP3: .*No such device.*"]
     )
-    for name in ("test_pulled", "test_after", "test_pulled_in_secret"):
+    for name, reason in (
+        ("test_pulled", "Could not measure the voltage at probe H7TWIN: the probe does not answer over USB"),
+        ("test_after", "Could not open probe H7TWIN: it is not there any more; plug it in again."),
+        ("test_in_secret", "Could not open probe H7TWIN: it is not there any more; plug it in again."),
+    ):
         lines = section_of(result, name)
         assert lines[0] == "failure class: infrastructure"
-        assert "Could not measure the voltage at probe H7TWIN" in lines[1]
+        assert lines[1].startswith(reason)
         assert len(lines) == 2
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 

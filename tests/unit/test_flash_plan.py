@@ -270,7 +270,7 @@ def test_a_blank_sector_is_not_erased() -> None:
     plan = plan_for(Flash({}), pieces_of([Segment(BANK_1, b"x" * 40)]))
     assert plan.erased == 0
     assert str(plan) == (
-        "bank 1  0x08000000  program 64 bytes\nNo sector is erased, 64 bytes are programmed, in about 0.0 s."
+        "bank 1  0x08000000  program 64 bytes\nNo sector is erased, 64 bytes are programmed, in about 0.00021 s."
     )
 
 
@@ -282,7 +282,7 @@ def test_both_banks_take_the_time_of_one() -> None:
     assert str(plan).splitlines() == [
         "bank 1  0x08000000  erase, program 2.9 KB",
         "bank 2  0x08100000  erase, program 2.0 KB, keep 32 bytes outside of the images",
-        "2 sectors are erased, 4.9 KB are programmed, in about 1.0 s.",
+        "2 sectors are erased, 4.9 KB are programmed, in about 1 s.",
     ]
 
 

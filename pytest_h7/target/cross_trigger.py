@@ -1,0 +1,93 @@
+"""Halting and starting both cores at once, through the cross-trigger interfaces (CTI) beside them.
+
+Each core's interface has an output that asks the core to halt and one that lets it go on (RM0399 section 63.5, cross
+trigger interface, tables of the Cortex-M7 and Cortex-M4 connections). Both are connected to channels that the two
+interfaces share, and an event on a channel reaches both cores: the CM7's at the same moment as the CM4's, but for
+the cycles it takes to be synchronised with their clocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyocd.core.target import Target
+from pyocd.coresight.cortex_m import CortexM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CTI_BASE = 0xE004_3000
+_CONTROL, _INTACK, _APPPULSE, _OUTEN0, _LAR = 0x000, 0x010, 0x01C, 0x0A0, 0xFB0
+_UNLOCK = 0xC5AC_CE55
+"""CoreSight's key (Arm IHI0029E B2.3.10)."""
+
+_DEBUG_REQUEST, _RESTART = 0, 7
+"""Trigger outputs EDBGRQ and DBGRESTART."""
+
+_HALT_CHANNEL, _RESTART_CHANNEL = 1 << 0, 1 << 1
+
+
+class CrossTrigger:
+    """The interfaces of cores that can be reached; they are connected only while they are used.
+
+    Args:
+        cores: pyOCD's objects for the cores.
+        wait_for_halt: Waits until a core has halted; returns False if it does not in time.
+    """
+
+    def __init__(self, cores: Sequence[CortexM], wait_for_halt: Callable[[CortexM], bool]) -> None:
+        self._cores = cores
+        self._wait_for_halt = wait_for_halt
+
+    def halt(self) -> bool:
+        """Halt all cores; return whether they all have halted.
+
+        Raises:
+            pyocd.core.exceptions.TransferError: A core cannot be reached any more.
+        """
+        for core in self._cores:
+            core.session.notify(Target.Event.PRE_HALT, core, Target.HaltReason.USER)
+            self._connect(core, _DEBUG_REQUEST, _HALT_CHANNEL)
+        try:
+            self._send(_HALT_CHANNEL)
+            halted = [self._wait_for_halt(core) for core in self._cores]
+        finally:
+            for core in self._cores:
+                self._disconnect(core)
+        for core in self._cores:
+            core.session.notify(Target.Event.POST_HALT, core, Target.HaltReason.USER)
+        return all(halted)
+
+    def resume(self) -> None:
+        """Let all cores run, which must be halted.
+
+        Raises:
+            pyocd.core.exceptions.TransferError: A core cannot be reached any more.
+        """
+        for core in self._cores:
+            core.session.notify(Target.Event.PRE_RUN, core, Target.RunType.RESUME)
+            core.clear_debug_cause_bits()
+            self._connect(core, _RESTART, _RESTART_CHANNEL)
+        try:
+            self._send(_RESTART_CHANNEL)
+        finally:
+            for core in self._cores:
+                self._disconnect(core)
+        for core in self._cores:
+            core.session.notify(Target.Event.POST_RUN, core, Target.RunType.RESUME)
+
+    def _connect(self, core: CortexM, output: int, channel: int) -> None:
+        core.write32(CTI_BASE + _LAR, _UNLOCK)
+        core.write32(CTI_BASE + _OUTEN0 + 4 * output, channel)
+        core.write32(CTI_BASE + _CONTROL, 1)
+
+    def _send(self, channel: int) -> None:
+        self._cores[0].write32(CTI_BASE + _APPPULSE, channel)
+
+    def _disconnect(self, core: CortexM) -> None:
+        """Take back what was connected, and the request to halt, which lasts until it is acknowledged."""
+        for output in (_DEBUG_REQUEST, _RESTART):
+            core.write32(CTI_BASE + _OUTEN0 + 4 * output, 0)
+        core.write32(CTI_BASE + _INTACK, 1 << _DEBUG_REQUEST)
+        core.write32(CTI_BASE + _INTACK, 0)
+        core.write32(CTI_BASE + _CONTROL, 0)
