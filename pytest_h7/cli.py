@@ -1,4 +1,4 @@
-"""The command line: ``pytest-h7 list``, ``pytest-h7 flash`` and ``pytest-h7 twin --fidelity``."""
+"""The command line: ``pytest-h7`` with the commands ``list``, ``flash``, ``recover`` and ``twin --fidelity``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from pytest_h7.errors import H7Error
 from pytest_h7.flash_command import add_flash_command
+from pytest_h7.recover_command import add_recover_command
 
 
 def _list_boards(arguments: argparse.Namespace) -> None:
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     twin.add_argument("peripheral", nargs="*", help="only these, with their registers (default: all)")
     twin.set_defaults(run=_describe_twin)
     add_flash_command(commands.add_parser)
+    add_recover_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -18,6 +18,10 @@ class ConnectionLost(InfrastructureError):
     """The probe, the link to the chip or its supply has failed, which may be over with the next attempt."""
 
 
+class ChipSilent(ConnectionLost):
+    """The board has power, and its chip does not answer the probe."""
+
+
 class UnmodelledRegister(InfrastructureError):
     """With ``--h7-twin-strict``: the firmware relies on a register that the virtual board only stores."""
 

@@ -14,7 +14,7 @@ from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import private_peripheral
-from pytest_h7.errors import ConnectionLost, H7Error, InfrastructureError, TargetAccessError
+from pytest_h7.errors import ChipSilent, ConnectionLost, H7Error, InfrastructureError, TargetAccessError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -190,7 +190,7 @@ class Connection:
             with translated_errors("read the status of the debug port"):
                 status = self.target.dp.read_dp(DP_CTRL_STAT)
         except TargetAccessError as error:
-            raise ConnectionLost(
+            raise ChipSilent(
                 f"{str(error).rstrip('.')}, although the board has power: it was without for a moment, a wire is "
                 "loose, or the firmware has taken the debug pins PA13 and PA14 or put the system into Standby."
             ) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.settings import ConnectMode
 from pytest_h7.bench.usb_errors import usb_sentence
-from pytest_h7.errors import ConnectionLost, H7Error, InfrastructureError
+from pytest_h7.errors import ChipSilent, ConnectionLost, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
     from pyocd.core.session import Session
@@ -103,12 +103,12 @@ def _explained(error: H7Error, probe: Probe, settings: Settings) -> H7Error:
         return InfrastructureError(str(error))
     reason = str(error).rstrip(".")
     if settings.connect is ConnectMode.ATTACH:
-        return ConnectionLost(
+        return ChipSilent(
             f"{reason}: the board has power, but the chip does not let a debugger attach. Its firmware may use "
             f"{_DEBUG_PINS} for something else, or have put the system into Standby: connect with "
             "--h7-connect=under-reset."
         )
-    return ConnectionLost(
+    return ChipSilent(
         f"{reason}, not even under reset, although the board has power: check SWDIO, SWCLK and NRST; "
         "`pytest-h7 recover` tells what else can be done."
     )

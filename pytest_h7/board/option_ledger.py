@@ -86,6 +86,12 @@ class OptionLedger:
             self._journal.add({name: self._baseline[name] for name in values}, self._test)
             self._registers.program(values)
 
+    def change_for_good(self, values: Mapping[str, int]) -> None:
+        """Bring option bytes into force that are to stay; raises what `change` does."""
+        with uninterrupted():
+            self._registers.program(values)
+            self._baseline = self._registers.read_anyway(_WATCHED)
+
     def settle(self, expected: Mapping[str, int], *, check: bool) -> None:
         """After a test, put back what it or its firmware has changed.
 

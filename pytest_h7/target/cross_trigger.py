@@ -1,20 +1,22 @@
 """Halting and starting both cores at once, through the cross-trigger interfaces (CTI) beside them.
 
-Each core's interface has an output that asks the core to halt and one that lets it go on (RM0399 section 63.5, cross
-trigger interface, tables of the Cortex-M7 and Cortex-M4 connections). Both are connected to channels that the two
-interfaces share, and an event on a channel reaches both cores: the CM7's at the same moment as the CM4's, but for
-the cycles it takes to be synchronised with their clocks.
+Each core's interface has an output that asks the core to halt and one that lets it go on (RM0399 chapter 63, tables
+of the connections of the Cortex-M7 and Cortex-M4 interfaces). They are connected to channels that both interfaces
+share, so that one event reaches both cores, but for the cycles it takes to be synchronised with their clocks.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pyocd.core import exceptions
 from pyocd.core.target import Target
-from pyocd.coresight.cortex_m import CortexM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pyocd.coresight.cortex_m import CortexM
 
 CTI_BASE = 0xE004_3000
 _CONTROL, _INTACK, _APPPULSE, _OUTEN0, _LAR = 0x000, 0x010, 0x01C, 0x0A0, 0xFB0
@@ -47,13 +49,13 @@ class CrossTrigger:
         """
         for core in self._cores:
             core.session.notify(Target.Event.PRE_HALT, core, Target.HaltReason.USER)
-            self._connect(core, _DEBUG_REQUEST, _HALT_CHANNEL)
-        try:
+        with self._connected(_DEBUG_REQUEST, _HALT_CHANNEL):
             self._send(_HALT_CHANNEL)
             halted = [self._wait_for_halt(core) for core in self._cores]
-        finally:
             for core in self._cores:
-                self._disconnect(core)
+                # The request lasts until it is acknowledged, and the core would halt again.
+                core.write32(CTI_BASE + _INTACK, 1 << _DEBUG_REQUEST)
+                core.write32(CTI_BASE + _INTACK, 0)
         for core in self._cores:
             core.session.notify(Target.Event.POST_HALT, core, Target.HaltReason.USER)
         return all(halted)
@@ -67,27 +69,24 @@ class CrossTrigger:
         for core in self._cores:
             core.session.notify(Target.Event.PRE_RUN, core, Target.RunType.RESUME)
             core.clear_debug_cause_bits()
-            self._connect(core, _RESTART, _RESTART_CHANNEL)
-        try:
+        with self._connected(_RESTART, _RESTART_CHANNEL):
             self._send(_RESTART_CHANNEL)
-        finally:
-            for core in self._cores:
-                self._disconnect(core)
         for core in self._cores:
             core.session.notify(Target.Event.POST_RUN, core, Target.RunType.RESUME)
 
-    def _connect(self, core: CortexM, output: int, channel: int) -> None:
-        core.write32(CTI_BASE + _LAR, _UNLOCK)
-        core.write32(CTI_BASE + _OUTEN0 + 4 * output, channel)
-        core.write32(CTI_BASE + _CONTROL, 1)
+    @contextmanager
+    def _connected(self, output: int, channel: int) -> Iterator[None]:
+        try:
+            for core in self._cores:
+                core.write32(CTI_BASE + _LAR, _UNLOCK)
+                core.write32(CTI_BASE + _OUTEN0 + 4 * output, channel)
+                core.write32(CTI_BASE + _CONTROL, 1)
+            yield
+        finally:
+            for core in self._cores:
+                with suppress(exceptions.TransferError):
+                    core.write32(CTI_BASE + _OUTEN0 + 4 * output, 0)
+                    core.write32(CTI_BASE + _CONTROL, 0)
 
     def _send(self, channel: int) -> None:
         self._cores[0].write32(CTI_BASE + _APPPULSE, channel)
-
-    def _disconnect(self, core: CortexM) -> None:
-        """Take back what was connected, and the request to halt, which lasts until it is acknowledged."""
-        for output in (_DEBUG_REQUEST, _RESTART):
-            core.write32(CTI_BASE + _OUTEN0 + 4 * output, 0)
-        core.write32(CTI_BASE + _INTACK, 1 << _DEBUG_REQUEST)
-        core.write32(CTI_BASE + _INTACK, 0)
-        core.write32(CTI_BASE + _CONTROL, 0)

@@ -17,6 +17,7 @@ from pyocd.debug.context import DebugContext
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS, access_ports
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.target.core import CORE_NAMES, STM32H755Core, examine, isolate_breakpoints
+from pytest_h7.target.cross_trigger import CrossTrigger
 from pytest_h7.target.memory_map import memory_map
 from pytest_h7.target.patience import make_debug_port_patient, make_port_patient
 from pytest_h7.target.topology import FixedTopology, create_access_port
@@ -292,6 +293,35 @@ class STM32H755(CoreSightTarget):
         super().add_core(core)
         core.set_target_context(DebugContext(core))
         isolate_breakpoints(core)
+
+    # -- both cores at once -----------------------------------------------------------------------------
+
+    def halt_together(self) -> bool:
+        """Halt both cores at once; return False where that is not possible, whatever has been halted by then."""
+        trigger = self._cross_trigger(halted=False)
+        try:
+            return trigger is not None and trigger.halt()
+        except exceptions.TransferError as error:
+            LOG.info("The cores could not be halted together: %s", error)
+            return False
+
+    def resume_together(self) -> bool:
+        """Let both cores run at once, if both are halted; return whether they were and do."""
+        trigger = self._cross_trigger(halted=True)
+        try:
+            if trigger is not None:
+                trigger.resume()
+        except exceptions.TransferError as error:
+            LOG.info("The cores could not be started together: %s", error)
+            return False
+        return trigger is not None
+
+    def _cross_trigger(self, *, halted: bool) -> CrossTrigger | None:
+        """Return what acts on both cores, if both can be reached and are in that state."""
+        cores = [core for core in map(self.attach_core, CORE_NAMES) if core is not None]
+        if len(cores) < len(CORE_NAMES) or any(core.is_halted() is not halted for core in cores):
+            return None
+        return CrossTrigger(cores, lambda core: self._wait_for_halt(core.ap))
 
     # -- reset --------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 class NoAnswer(Exception):
-    """Nothing acknowledges: no power, or the line has not been switched to SWD since power-on."""
+    """Nothing acknowledges: no power, the firmware uses the pins, or the line is not switched to SWD."""
 
 
 class FaultAnswer(Exception):
@@ -93,8 +93,8 @@ class DebugPort:
         return self.access_ports[2].dbgswen
 
     def switch_to_swd(self) -> None:
-        """Receive the JTAG-to-SWD sequence and a line reset; raise NoAnswer without power."""
-        if not self._mcu.powered:
+        """Receive the JTAG-to-SWD sequence and a line reset; raise NoAnswer if the port is not there."""
+        if not self._mcu.powered or not self._mcu.swd_connected:
             raise NoAnswer
         self._swd = True
 
@@ -209,7 +209,7 @@ class DebugPort:
         return self.access_ports[apsel] if apsel < len(self.access_ports) else None
 
     def _require_line(self) -> None:
-        if not self._mcu.powered or not self._swd:
+        if not self._mcu.powered or not self._swd or not self._mcu.swd_connected:
             raise NoAnswer
 
     def _require_idle(self) -> None:

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 SEV_PULSE_CYCLES = 512
 """Length of the wake-up pulse that SEV makes (RM0399 table 152, note)."""
 
+_BOTH_ALTERNATE = 0b1010
+"""MODER of two pins in their alternate function."""
+
 _SYSTEM_RESET_FLAGS = {"cm7": "SFT1RSTF", "cm4": "SFT2RSTF"}
 
 _unmodelled_access = cache(UnmodelledAccess)
@@ -317,6 +320,12 @@ class Mcu:
     def write_block(self, address: int, data: bytes, master: Master) -> bool:
         """Write bytes to plain RAM in one go; return False where it is not all one RAM."""
         return self.interconnect.write_block(address, data, master)
+
+    @property
+    def swd_connected(self) -> bool:
+        """Whether PA13 and PA14 are SWDIO and SWCLK, as after a reset (RM0399 12.3.2): alternate function 0."""
+        port = self.gpio["A"]
+        return port["MODER"] >> 26 & 0xF == _BOTH_ALTERNATE and port["AFRH"] >> 20 & 0xFF == 0
 
     @property
     def software_reaches_apb_d(self) -> bool:

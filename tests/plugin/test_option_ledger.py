@@ -1,4 +1,4 @@
-"""What a test has changed in option bytes and DBGMCU is put back; ``--h7-option-bytes=check`` makes it an error."""
+"""What a test changes in option bytes and DBGMCU is put back; ``--h7-option-bytes=check`` makes it an error."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The main job of this plugin - connect, flash, boot, AP3, EXTI, teardown - as a run of pytest in this process.
 
-A run may have a fault injected into the virtual board's probe. What comes out is judged as a user would see it: the
-outcome of each test, what was printed, and whether board and probe are free for whoever comes next.
+A run may have a fault injected into the virtual board's probe. What comes out is judged as a user would see it:
+the outcome of each test, what was printed, and whether board and probe are free for whoever comes next.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import pytest
 
 from pytest_h7.bench.lease import who_has
 from pytest_h7.board.images import reference_image
-from pytest_h7.errors import BootContractBroken, FirmwareError, H7Error, InfrastructureError
-from pytest_h7.session import session_key
+from pytest_h7.errors import BootContractBroken, FirmwareError, InfrastructureError
 from pytest_h7.twin.board import VirtualBoard
 from pytest_h7.twin.board_store import board_folder
 from pytest_h7.twin.faults import Fault
@@ -114,12 +113,14 @@ class _Recorder:
             self._result.errors.setdefault(item.name, call.excinfo.type)
         return report
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus == pytest.ExitCode.USAGE_ERROR:
-            try:
-                session.config.stash[session_key].board  # noqa: B018 - raises what it has not been connected for
-            except H7Error as error:
-                self._result.errors["connect"] = type(error)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_collectionfinish(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            # What has kept the board from being connected.
+            self._result.errors["connect"] = type(error.__context__ or error)
+            raise
 
 
 class Desk:

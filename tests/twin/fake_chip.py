@@ -45,7 +45,7 @@ class FakeChip:
     """16 KB of RAM; `clocked` names the cores that the debugger can reach."""
 
     def __init__(self) -> None:
-        self.powered = True
+        self.powered = self.swd_connected = True
         self.supply_millivolts = 3300
         self.nrst_asserted = False
         self.clocked = {"cm7", "cm4"}
