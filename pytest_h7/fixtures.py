@@ -10,7 +10,7 @@ import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
-from pytest_h7.errors import H7Error
+from pytest_h7.errors import H7Error, InfrastructureError
 from pytest_h7.flash_progress import shown_in_pytest
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
@@ -85,17 +85,26 @@ def _kept_as_it_was(
     test: str, board: Board, marked: Mapping[str, int], policy: OptionBytesPolicy
 ) -> Iterator[None]:
     """Have option bytes in force for a test; put them, and DBGMCU, back whatever happens."""
-    ledger = board.option_ledger
-    ledger.begin(test)
+    bench, ledger = board.bench, board.option_ledger
+
+    def settle() -> None:
+        ledger.settle(marked, check=policy is OptionBytesPolicy.CHECK)
+
+    bench.insist(lambda: ledger.begin(test))
     try:
         if marked:
-            board.option_bytes.set(**marked)
+            bench.insist(lambda: board.option_bytes.set(**marked))
         yield
     finally:
         with suppress(H7Error):
             # Who comes next finds a board without power and says so.
-            board.bench.insist(board.bench.connection.restore_debug_configuration)
-        ledger.settle(marked, check=policy is OptionBytesPolicy.CHECK)
+            bench.insist(bench.connection.restore_debug_configuration)
+        try:
+            settle()
+        except InfrastructureError:
+            with suppress(H7Error):
+                bench.reconnect()
+            settle()
 
 
 @pytest.fixture

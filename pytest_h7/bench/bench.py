@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pytest_h7.bench.checkpoints import Checkpoints, RealCheckpoints, TwinCheckpoints
 from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.connection import Connection
-from pytest_h7.bench.console import Console, find_console
+from pytest_h7.bench.console import Console
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.journal import Journal
 from pytest_h7.bench.opening import abandon, open_session
 from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
+from pytest_h7.bench.serial_ports import console_of
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
 from pytest_h7.errors import (
     ConnectionLost,
@@ -315,7 +316,7 @@ class Bench:
             import pytest_h7.twin.serial_port  # noqa: F401 - makes the URL known
 
             return f"h7twin://{self._virtual_board.name or ''}"
-        return find_console(self.probe.serial)
+        return console_of(self.probe.serial, self.probe.usb_location)
 
     def release_pins(self) -> None:
         """Let go of every pin that a test drives, and take away what it has joined."""

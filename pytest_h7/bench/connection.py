@@ -76,6 +76,12 @@ def _no_answer(doing: str, error: USBError) -> ConnectionLost:
     )
 
 
+def _check_alignment(address: int, size: int) -> None:
+    """An access port takes the lower bits of an address for zeros (Arm IHI 0031, MEM-AP)."""
+    if address % size:
+        raise ValueError(f"0x{address:08X} is no address of {8 * size} bits: it is not a multiple of {size}")
+
+
 def _remove_breakpoints(core: Any) -> None:
     """Remove them one by one: after pyOCD's remove_all_breakpoints, the next run sets them again."""
     for address in list(core.bp_manager.get_breakpoints()):
@@ -237,7 +243,8 @@ class Connection:
             self._abandoned.add(apsel)
 
     def read_words(self, apsel: int, address: int, count: int = 1) -> list[int]:
-        """Read `count` 32-bit words through access port `apsel`."""
+        """Read `count` 32-bit words through access port `apsel`; raise ValueError for an address between words."""
+        _check_alignment(address, 4)
         with translated_errors(f"read 0x{address:08X} through AP{apsel}"):
             return list(self._port(apsel).read_memory_block32(address, count))
 
@@ -246,7 +253,8 @@ class Connection:
         return self.read_words(apsel, address)[0]
 
     def write_words(self, apsel: int, address: int, words: Sequence[int]) -> None:
-        """Write 32-bit words; raise SafetyError for what `bench.safety` refuses."""
+        """Write 32-bit words; raise SafetyError for what is refused, ValueError for an address between words."""
+        _check_alignment(address, 4)
         self._check(apsel, address, struct.pack(f"<{len(words)}I", *words))
         with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
             self._port(apsel).write_memory_block32(address, list(words))
@@ -256,13 +264,18 @@ class Connection:
         self.write_words(apsel, address, [value])
 
     def read_sized(self, apsel: int, address: int, size: int) -> int:
-        """Read 1, 2 or 4 bytes in one access of that width."""
+        """Read 1, 2 or 4 bytes in one access of that width; raise ValueError for an address that has none."""
+        _check_alignment(address, size)
         with translated_errors(f"read 0x{address:08X} through AP{apsel}"):
             value: int = self._port(apsel).read_memory(address, 8 * size)
         return value
 
     def write_sized(self, apsel: int, address: int, size: int, value: int) -> None:
-        """Write 1, 2 or 4 bytes in one access of that width; raise SafetyError for what is refused."""
+        """Write 1, 2 or 4 bytes in one access of that width; raise SafetyError for what is refused.
+
+        An address that has no such access is a ValueError.
+        """
+        _check_alignment(address, size)
         self._check(apsel, address, value.to_bytes(size, "little"))
         with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
             self._port(apsel).write_memory(address, value, 8 * size)

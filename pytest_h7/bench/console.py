@@ -139,19 +139,3 @@ def _exclusive(port: str) -> bool | None:
 def _reason(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     return str(reason).rstrip(".")
-
-
-def find_console(serial_number: str) -> str:
-    """Return the serial port of the ST-LINK with that serial number.
-
-    Raises:
-        ConsoleUnavailable: there is none.
-    """
-    from serial.tools import list_ports
-
-    ports = [port.device for port in list_ports.comports() if port.serial_number == serial_number]
-    if not ports:
-        raise ConsoleUnavailable(
-            f"The probe {serial_number} has no serial port; choose one with --h7-console=PORT."
-        )
-    return str(sorted(ports)[0])

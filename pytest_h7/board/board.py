@@ -321,12 +321,13 @@ class Board:
         No breakpoints and watchpoints are left, DBGMCU is configured as asked for, no pin is driven, no core is
         halted by the debugger.
         """
-        self.bench.release_pins()
-        with translated_errors("clean up after the last test"):
-            self._connection.clean()
-        for core in self.cores:
-            if core.is_halted:
-                core.resume()
+        with self.bench.probe.usage.purpose("clean-up"):
+            self.bench.release_pins()
+            with translated_errors("clean up after the last test"):
+                self._connection.clean()
+            for core in self.cores:
+                if core.is_halted:
+                    core.resume()
 
     def snapshot(self) -> Snapshot:
         """Return the state of both cores, the domains and the taken semaphores.

@@ -266,11 +266,25 @@ class Core:
         return state
 
     def step(self) -> None:
-        """Execute one instruction; interrupts stay pending meanwhile. The core must be halted."""
+        """Execute one instruction; interrupts stay pending meanwhile. The core must be halted.
+
+        Raises:
+            WaitTimeout: the core runs on, because it was reset meanwhile or its instruction takes for ever.
+        """
         if self.state_or_raise("step the core") is not CoreState.HALTED:
             raise H7Error(f"Could not step the core: {self.name} is not halted.")
+        deadline = self._clock.time() + _HALT_TIMEOUT
+        has_timed_out = False
+
+        def times_out() -> bool:
+            nonlocal has_timed_out
+            has_timed_out = self._clock.time() >= deadline
+            return has_timed_out
+
         with self.control("step the core") as driver:
-            driver.step(disable_interrupts=True)
+            driver.step(disable_interrupts=True, hook_cb=times_out)
+        if has_timed_out:
+            self.wait_halted(0.0, "finish the step")
 
     def wait_halted(self, timeout: float, what: str) -> None:
         """Wait until the core has halted; raise WaitTimeout otherwise (board time, seconds)."""

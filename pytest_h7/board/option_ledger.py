@@ -32,6 +32,7 @@ class OptionLedger:
         self._journal = journal
         self._baseline: dict[str, int] | None = None
         self._test = ""
+        self._left: dict[str, tuple[int, int]] = {}
         self.recovered: str | None = None
 
     def open(self) -> None:
@@ -69,6 +70,7 @@ class OptionLedger:
         """
         self.put_back()
         self._test = test
+        self._left.clear()
 
     def change(self, values: Mapping[str, int]) -> None:
         """Bring option bytes into force, for this test; nothing happens where they are already.
@@ -93,7 +95,7 @@ class OptionLedger:
             self._baseline = self._registers.read_anyway(_WATCHED)
 
     def settle(self, expected: Mapping[str, int], *, check: bool) -> None:
-        """After a test, put back what it or its firmware has changed.
+        """After a test, put back what it or its firmware has changed; may be done again where it has failed.
 
         Where no core has a clock to read them with, or the probe is gone, this does nothing if nothing is known to
         be changed and `check` does not ask for it.
@@ -116,7 +118,7 @@ class OptionLedger:
             self._baseline = found
             return
         baseline, wanted = self._baseline, self._baseline | dict(expected)
-        left = {
+        self._left |= {
             name: (baseline[name], value)
             for name, value in found.items()
             if value not in (baseline[name], wanted[name])
@@ -127,9 +129,9 @@ class OptionLedger:
                 f"{self._test} has left protected option bytes changed: {_changes(lost)}; they cannot be put back "
                 "by this plugin."
             )
-        if check and left:
+        if check and self._left:
             raise OptionBytesChanged(
-                f"{self._test} has left option bytes changed: {_changes(left)}; they have been put back."
+                f"{self._test} has left option bytes changed: {_changes(self._left)}; they have been put back."
             )
 
     def put_back(self) -> None:

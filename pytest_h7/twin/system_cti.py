@@ -1,4 +1,4 @@
-"""The system's cross-trigger interface on the debug APB (Arm DDI0480; RM0399 chapter 63, cross-trigger interfaces).
+"""The system's cross-trigger interface on the debug APB (Arm DDI0480; RM0399 chapter 63, cross-trigger).
 
 Its triggers belong to ETF, TPIU and the trace pins, of which nothing is modelled. What a debugger does with it is
 to hold a channel, or to send a pulse on one, that the interfaces of both cores listen to.

@@ -6,6 +6,7 @@ from pytest_h7 import Board, FlashError, ImagePair, Probe, Segment, reference_im
 from pytest_h7.bench.settings import FlashPolicy
 from pytest_h7.board.flashing import Flasher
 from pytest_h7.board.images import load_pair
+from pytest_h7.chip.memory import FLASH_WORD_SIZE
 
 LAST_SECTOR_OF_BANK_1, LAST_SECTOR_OF_BANK_2 = 0x080E_0000, 0x081E_0000
 
@@ -53,6 +54,16 @@ def test_sectors_behind_the_images_keep_their_content(h7_board: Board, h7_flashe
     Flasher(h7_board).program(Segment(*mark) for mark in marks.items())
     h7_board.flash(h7_flashed, FlashPolicy.ALWAYS)
     assert {address: h7_board.cm7.read_bytes(address, 32) for address in marks} == marks
+
+
+def test_content_beside_an_image_is_kept(h7_board: Board, h7_flashed: ImagePair) -> None:
+    marks = {
+        start + 0x1_8000: b"beside the firmware".ljust(FLASH_WORD_SIZE)
+        for start in (image.segments[0].address for image in h7_flashed)
+    }
+    Flasher(h7_board).program(Segment(*mark) for mark in marks.items())
+    assert h7_board.flash(h7_flashed, FlashPolicy.ALWAYS).sectors == 2
+    assert {address: h7_board.cm7.read_bytes(address, FLASH_WORD_SIZE) for address in marks} == marks
 
 
 def test_flash_that_may_not_be_programmed(h7_board: Board, h7_flashed: ImagePair) -> None:

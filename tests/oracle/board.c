@@ -81,7 +81,7 @@ static bool load(struct machine *machine, const char *path) {
 }
 
 static void make(struct machine *machine, enum h7_model model, const char *path) {
-    struct h7_host host = {machine, bus_read, bus_write, nothing, nothing, nothing, nothing, nothing};
+    struct h7_host host = {machine, bus_read, bus_write, nothing, nothing, nothing, nothing, nothing, nothing};
     machine->code = calloc(1, MEMORY);
     machine->ram = calloc(1, MEMORY);
     if (!load(machine, path)) {

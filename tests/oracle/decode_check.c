@@ -50,7 +50,7 @@ static void nothing(void *context, struct h7_core *core) { (void)context, (void)
 
 int main(int count, char **arguments) {
     uint32_t stride = count > 1 ? (uint32_t)strtoul(arguments[1], NULL, 0) : 1;
-    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
+    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing, nothing};
     for (enum h7_model model = H7_CORTEX_M7; model <= H7_CORTEX_M4; model++) {
         struct h7_core *core = h7_core_new(model, &host);
         for (uint32_t opcode = 0; opcode < 0xE800; opcode++) {

@@ -36,7 +36,8 @@ static void nothing(void *context, struct h7_core *c) { (void)context, (void)c; 
 
 /* Registers R0 to R12 hold their numbers. */
 static void prepare(enum h7_model model) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
+    static const struct h7_host host = {NULL,    no_read, no_write, nothing, nothing,
+                                        nothing, nothing, nothing,  nothing};
     uint32_t vectors[2] = {STACK, CODE | 0x101};
     h7_core_free(core);
     memset(code, 0, sizeof code);
@@ -360,7 +361,8 @@ static const uint16_t adds_3 = 0x3003;
 
 /* A loop in RAM; its page has been stored to before, so that stores know a fast way. */
 static struct h7_core *looping(uint8_t *memory) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
+    static const struct h7_host host = {NULL,    no_read, no_write, nothing, nothing,
+                                        nothing, nothing, nothing,  nothing};
     struct h7_core *one = h7_core_new(H7_CORTEX_M7, &host);
     h7_core_map(one, CODE, CODE_SIZE, code, false);
     h7_core_map(one, RAM, RAM_SIZE, memory, true);
@@ -423,7 +425,8 @@ static void count_event(void *context, struct h7_core *c) { (void)context, (void
 
 /* Where a core is after many cycles of a loop at its R15. */
 static void loop_ends(const uint16_t loop[8], bool jumps, struct h7_core **result, uint8_t memory[RAM_SIZE]) {
-    static const struct h7_host host = {NULL, no_read, no_write, nothing, nothing, count_event, nothing, nothing};
+    static const struct h7_host host = {NULL,        no_read, no_write, nothing, nothing,
+                                        count_event, nothing, nothing,  nothing};
     struct h7_core *one = *result = h7_core_new(H7_CORTEX_M7, &host);
     prepare(H7_CORTEX_M7);
     memcpy(code + 0x100, loop, 8 * sizeof *loop);

@@ -23,7 +23,7 @@ static enum h7_bus no_write(void *context, struct h7_core *c, uint32_t address, 
 static void nothing(void *context, struct h7_core *c) { (void)context, (void)c; }
 
 void engine_make(bool is_m4) {
-    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing};
+    struct h7_host host = {NULL, no_read, no_write, nothing, nothing, nothing, nothing, nothing, nothing};
     core = h7_core_new(is_m4 ? H7_CORTEX_M4 : H7_CORTEX_M7, &host);
     h7_core_map(core, CODE, MEMORY_SIZE, engine_code, false);
     h7_core_map(core, RAM, MEMORY_SIZE, engine_ram, true);

@@ -184,7 +184,7 @@ static void run_to(struct world *world, uint64_t end, uint64_t slice) {
 }
 
 static void make(struct world *world, const uint8_t *data, size_t size) {
-    struct h7_host host = {world, bus_read, bus_write, nothing, nothing, sent, reset, nothing};
+    struct h7_host host = {world, bus_read, bus_write, nothing, nothing, sent, reset, nothing, nothing};
     uint8_t options = size ? data[0] : 0;
     world->accesses = world->sent = 0;
     world->core = h7_core_new(options & IS_M4_OPTION ? H7_CORTEX_M4 : H7_CORTEX_M7, &host);

@@ -275,6 +275,10 @@ def cut_power(board: VirtualBoard) -> None:
     board.mcu.power_off()
 
 
+def age(board: VirtualBoard) -> None:
+    board.stlink.jtag_version = 1
+
+
 def exchange_chip(board: VirtualBoard) -> None:
     board.mcu.dbgmcu["IDCODE"] = 0x2003_6483
 
@@ -285,7 +289,11 @@ def exchange_chip(board: VirtualBoard) -> None:
         (claim, r"Could not open probe H7TWIN: another program has it; end the debug session"),
         (unplug, r"Could not open probe H7TWIN: it is not there any more; plug it in again\.$"),
         (cut_power, r"The board at probe H7TWIN has no power: .*0\.00 V; plug in its supply and check"),
-        (exchange_chip, r"Could not connect .*The chip is not an STM32H755: its device id reads 0x20036483\.$"),
+        (age, r"The firmware V3J1M7 of probe H7TWIN is too old: update it to V3J2 or newer with"),
+        (
+            exchange_chip,
+            r"Could not connect .*The chip is not an STM32H755: its device id reads 0x20036483\.$",
+        ),
     ],
 )
 def test_board_that_cannot_be_connected(
@@ -296,6 +304,7 @@ def test_board_that_cannot_be_connected(
     assert virtual.stlink.claimed_by is None
     assert not virtual.mcu.nrst_asserted
     virtual.stlink.claimed_elsewhere, virtual.stlink.plugged = False, True
+    virtual.stlink.jtag_version = type(virtual.stlink).jtag_version
     virtual.mcu.power_off()
     virtual.mcu.power_on()
     run(ANY).assert_outcomes(passed=1)

@@ -17,6 +17,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many faults were injected into the main job, and what has come of them."""
+    counts = [
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "every_transfer"
+    ]
+    if counts:
+        passed, reported = map(sum, zip(*counts, strict=True))
+        terminalreporter.write_line(
+            f"every transfer, every fault: {passed + reported} cases, {passed} passed after a retry, "
+            f"{reported} reported, nothing else"
+        )
+
+
 @pytest.fixture
 def choose(request: pytest.FixtureRequest) -> Callable[[Sequence[Case], int], list[Case]]:
     """Return the cases to be tried: so many by chance, another choice each time, or all."""

@@ -27,6 +27,10 @@ class Moments:
         self._fatal = fatal
         self.count = 0
 
+    def arm(self, distance: int) -> None:
+        """Kill this process so many moments from now on."""
+        self._fatal = self.count + distance
+
     def counted(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function with a moment before it."""
 

@@ -7,6 +7,7 @@ the outcome of each test, what was printed, and whether board and probe are free
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import os
 import shutil
@@ -52,6 +53,9 @@ def test_afterwards(h7_board, h7_flashed):
     h7_board.boot_contract(timeout=1.0)
 """
 FIRST, SECOND = "test_main_job", "test_afterwards"
+
+HANGS_AFTER = 300.0
+"""Seconds after which a run is taken to hang, which ends the process."""
 
 NOISE = ("Traceback (most recent call last)", "site-packages", "INTERNALERROR", "Warning: ")
 """What nobody wants to read, in any output."""
@@ -174,6 +178,7 @@ class Desk:
         self._injected = (fault, transfer) if fault is not None else None
         printed = io.StringIO()
         begin = time.perf_counter()
+        faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             result.exit_code = pytest.main(
                 [
@@ -190,6 +195,7 @@ class Desk:
                 ],
                 plugins=[_Recorder(result)],
             )
+        faulthandler.cancel_dump_traceback_later()
         result.wall_time = time.perf_counter() - begin
         result.output = printed.getvalue()
         self._look_around(result)

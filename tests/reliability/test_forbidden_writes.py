@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pytest_h7.bench.bench import Bench
 from pytest_h7.bench.settings import Settings
 from pytest_h7.board.board import Board
-from pytest_h7.chip.option_bytes import OPTION_BYTES, current_register, program_register
+from pytest_h7.chip.option_bytes import OPTION_BYTES, program_register
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import H7Error
 from pytest_h7.twin import board as twin_board
@@ -35,7 +35,7 @@ OPTLOCK, OPTSTART, MER, BER = 1 << 0, 1 << 1, 1 << 4, 1 << 3
 MIRROR = 0x100
 PROTECTED = [option for option in OPTION_BYTES.values() if option.protected]
 
-EXAMPLES, EVERY_EXAMPLE = 60, 3000
+EXAMPLES, EVERY_EXAMPLE = 150, 5000
 
 
 class Watch:
@@ -182,6 +182,24 @@ def firmware_prepares(name: str, value: int) -> Step:
     return prepare
 
 
+def modified_after_firmware() -> st.SearchStrategy[Step]:
+    """A field assigned by its name in a register in which firmware has prepared something."""
+
+    def both(name: str, value: int, field: Any) -> Step:
+        def prepare_and_assign(desk: Desk) -> None:
+            firmware_prepares(name, value)(desk)
+            register = getattr(desk.board.registers.FLASH, program_register(OPTION_BYTES[name]))
+            setattr(register, field.name, value >> 8 & ((1 << field.width) - 1))
+
+        return prepare_and_assign
+
+    def in_register_of(name: str) -> st.SearchStrategy[Step]:
+        fields = FLASH.registers[program_register(OPTION_BYTES[name])].fields.values()
+        return st.builds(both, st.just(name), st.integers(0, 0xFFFF_FFFF), st.sampled_from(list(fields)))
+
+    return st.sampled_from([option.name for option in PROTECTED]).flatmap(in_register_of)
+
+
 def sets() -> st.SearchStrategy[Step]:
     """Option bytes set through the ledger: any name, any value, some of them right."""
     names = [name for name, option in OPTION_BYTES.items() if not option.protected]
@@ -197,6 +215,7 @@ STEPS = st.one_of(
     register_writes(),
     st.sampled_from(sorted(KEYS)).map(unlock),
     st.builds(firmware_prepares, st.sampled_from(sorted(OPTION_BYTES)), st.integers(0, 0xFFFF_FFFF)),
+    modified_after_firmware(),
     sets(),
 )
 

@@ -16,21 +16,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from killed import VARIABLE
 
 from pytest_h7.bench.lease import who_has
 from pytest_h7.twin.board_store import board_folder
 
 PROCESSES, TESTS = 4, 5
 EVERY_PROCESS, EVERY_TEST = 8, 100
-MOMENTS = 160
-"""What a test does to the board and to files, about: whoever is to be killed is so at one moment of his tests."""
+MOMENTS = 40
+"""A process that is to be killed is so within so many moments of a test, the fewest that two tests have."""
 
 WITNESS = """
+import os
 from pathlib import Path
 
 witness = (Path(__file__).parent / "witness").open("a")
 import killed
+
+def pytest_runtest_setup(item):
+    if os.environ["H7_TEST_KILL_IN"] == str(item.callspec.params["number"]):
+        killed.moments.arm(int(os.environ["H7_TEST_KILL_AFTER"]))
 """
 
 TESTS_OF_A_PROCESS = """
@@ -86,10 +90,14 @@ class Runs:
         (folder / "conftest.py").write_text(WITNESS)
         (folder / "test_shared.py").write_text(TESTS_OF_A_PROCESS)
 
-    def start(self, tests: int, kill_at: int = 0, timeout: int = 3600) -> subprocess.Popen[bytes]:
-        """Start a process with its tests, to be killed at a moment if that is not 0."""
+    def start(
+        self, tests: int, end: tuple[int, int] | None = None, timeout: int = 3600
+    ) -> subprocess.Popen[bytes]:
+        """Start a process with its tests, perhaps to be killed at a moment after the begin of one of them."""
+        kill_in, kill_after = end or (-1, 0)
         environment = os.environ | {
-            VARIABLE: str(kill_at),
+            "H7_TEST_KILL_IN": str(kill_in),
+            "H7_TEST_KILL_AFTER": str(kill_after),
             "H7_TEST_TESTS": str(tests),
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
         }
@@ -128,16 +136,17 @@ def test_one_board_for_several_processes(request: pytest.FixtureRequest, runs: R
     every = request.config.getoption("every_case", default=False)
     count, tests = (EVERY_PROCESS, EVERY_TEST) if every else (PROCESSES, TESTS)
     chance = random.Random(1)
-    doomed = [chance.randrange(1, MOMENTS * tests) if number % 2 else 0 for number in range(count)]
-    started = {runs.start(tests, kill_at): kill_at for kill_at in doomed}
-    for process, kill_at in started.items():
+    ends = [
+        (chance.randrange(tests - 2), chance.randint(1, MOMENTS)) if number % 2 else None
+        for number in range(count)
+    ]
+    started = {runs.start(tests, end): end for end in ends}
+    for process, end in started.items():
         process.wait()
-        assert process.returncode == (-signal.SIGKILL if kill_at else 0), (kill_at, runs.output(process))
+        assert process.returncode == (-signal.SIGKILL if end else 0), (end, runs.output(process))
     assert who_has(board_folder("shared")) is None
     done = runs.tests_done()
-    assert [done[process.pid] for process, kill_at in started.items() if not kill_at] == [tests] * (
-        count // 2
-    )
+    assert [done[process.pid] for process, end in started.items() if not end] == [tests] * (count // 2)
     last = runs.start(1, timeout=0)
     last.wait()
     assert last.returncode == 0, runs.output(last)

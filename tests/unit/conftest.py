@@ -75,7 +75,7 @@ class FakeChip:
             access_port=lambda apsel: FakePort(self, apsel),
             dp=SimpleNamespace(is_reset_asserted=lambda: self.nrst),
         )
-        self.connection = Connection(cast("Any", SimpleNamespace(target=target)), lambda: 0)
+        self.connection = Connection(cast("Any", SimpleNamespace(target=target)))
 
     def set(self, **values: int) -> None:
         """Give registers a value by name: ``RCC_CR=0x8000``, ``RCC_C2_AHB4ENR=...``."""

@@ -100,6 +100,20 @@ def test_name_of_a_part(value: int, name: str) -> None:
     assert Cpuid(value).part_name == name
 
 
+@pytest.mark.parametrize(("size", "address"), [(4, SRAM4 + 2), (4, SRAM4 + 1), (2, SRAM4 + 3)])
+def test_address_between_words_is_no_access(chip, cm4: Core, size: int, address: int) -> None:
+    read, write = (getattr(cm4, f"{what}_u{8 * size}") for what in ("read", "write"))
+    message = f"0x{address:08X} is no address of {8 * size} bits: it is not a multiple of {size}"
+    with pytest.raises(ValueError, match=message):
+        read(address)
+    with pytest.raises(ValueError, match=message):
+        write(address, 0)
+    with pytest.raises(ValueError, match=f"0x{SRAM4 + 2:08X} is no address of 32 bits"):
+        AccessPort(chip.connection, 1).write_u32(SRAM4 + 2, 0)
+    assert chip.writes == []
+    cm4.write_bytes(address, bytes(size))
+
+
 # -- option bytes ---------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ IMAGES = (
     "cm4_lockup",
 )
 APPLICATIONS = tuple(name for name in IMAGES if name != "cm4_lockup")
-ALGORITHM = firmware_build.ROOT / "pytest_h7" / "target" / "flash_algorithm.json"
+RAM_CODE = firmware_build.ROOT / "pytest_h7" / "target"
 
 needs_compiler = pytest.mark.skipif(
     not firmware_build.compiler_found(), reason=f"{firmware_build.COMPILER} is not installed"
@@ -191,7 +191,8 @@ def test_a_missing_compiler_is_named_with_its_package(
 
 
 @needs_compiler
-def test_committed_flash_algorithm_is_what_its_source_compiles_to(built: Path) -> None:
+@pytest.mark.parametrize("kind", ["algorithm", "agent"])
+def test_committed_code_for_ram_is_what_its_source_compiles_to(built: Path, kind: str) -> None:
     spec = importlib.util.spec_from_file_location(
         "export", firmware_build.ROOT / "firmware" / "flash_algorithm" / "export.py"
     )
@@ -200,8 +201,8 @@ def test_committed_flash_algorithm_is_what_its_source_compiles_to(built: Path) -
     export = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(export)
 
-    committed = json.loads(ALGORITHM.read_text("ascii"))
-    compiled = export.algorithm(built / "flash_algorithm.elf")
+    committed = json.loads((RAM_CODE / f"flash_{kind}.json").read_text("ascii"))
+    compiled = export.read_code(built / f"flash_{kind}.elf", kind)
     if compiled["compiler"] != committed["compiler"]:
         pytest.skip(f"built with {compiled['compiler']}, committed was {committed['compiler']}")
     assert compiled == committed

@@ -292,6 +292,18 @@ def test_what_cannot_be_kept_is_told() -> None:
     assert "lose 32 bytes that cannot be read" in str(plan)
 
 
+@pytest.mark.parametrize("bytes_done", [0, 7, 31, 32])
+def test_a_word_whose_restoring_was_cut_is_completed(bytes_done: int) -> None:
+    """Half of it is programmed and reads without an error, which happens to one in four."""
+    kept = bytes(range(WORD))
+    flash = Flash({BANK_1: b"x" * WORD, BANK_1 + 64: kept[:bytes_done] + BLANK[bytes_done:]})
+    plan = plan_for(
+        flash, pieces_of([Segment(BANK_1, b"x" * WORD)]), unfinished={BANK_1: {BANK_1 + 64: kept}}
+    )
+    flash.carry_out(plan)
+    assert flash.word(BANK_1 + 64) == kept
+
+
 def test_unchanged_images() -> None:
     plan = plan_for(Flash({BANK_1: b"x" * WORD}), pieces_of([Segment(BANK_1, b"x" * WORD)]))
     assert str(plan) == "bank 1  0x08000000  unchanged\nNothing is to be done."
