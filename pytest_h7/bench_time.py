@@ -33,8 +33,8 @@ def cost_properties(seconds: float, by_purpose: Mapping[str, int]) -> list[tuple
 def summary(reports: Iterable[pytest.TestReport], *, is_twin: bool) -> list[str]:
     """Return a line for each test that has used the board, the longest first, and their sum.
 
-    On the virtual board the time is that of the simulation, in which a transfer takes what it takes on a real bench;
-    so it predicts what the test takes there.
+    On the virtual board the time is that of the simulation, in which a transfer takes what it takes on a real
+    bench; so it predicts what the test takes there.
     """
     from pytest_h7.twin.stlink import ROUND_TRIP_TIME
     from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_S
@@ -47,7 +47,8 @@ def summary(reports: Iterable[pytest.TestReport], *, is_twin: bool) -> list[str]
     for cost in costs:
         share = cost.transfers * ROUND_TRIP_TIME / PS_PER_S
         lines.append(
-            f"{cost.seconds:9.3f} s  {share:7.3f} s for {cost.transfers:5} transfers  {cost.test} ({cost.purposes})"
+            f"{cost.seconds:9.3f} s  {share:7.3f} s for {cost.transfers:5} transfers  "
+            f"{cost.test} ({cost.purposes})"
         )
     seconds, transfers = sum(cost.seconds for cost in costs), sum(cost.transfers for cost in costs)
     share = transfers * ROUND_TRIP_TIME / PS_PER_S

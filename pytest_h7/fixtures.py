@@ -10,6 +10,7 @@ import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
+from pytest_h7.bench_time import cost_properties
 from pytest_h7.errors import H7Error, InfrastructureError
 from pytest_h7.flash_progress import shown_in_pytest
 from pytest_h7.markers import option_bytes
@@ -49,7 +50,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     """The board, connected and clean: no breakpoints, no driven pins, DBGMCU as configured, no core halted.
 
     What the test cost is recorded in its report: `h7_board_time_s`, seconds of board time, and
-    `h7_transfers`, commands to the probe.
+    `h7_transfers`, commands to the probe, and `h7_transfers_for`, how many of them for what.
     """
     marked = option_bytes(request.node)
     # Symbols of the images are good for what is in flash already, too.
@@ -65,19 +66,18 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
             try:
                 yield board
             finally:
-                board.bench.release_pins()
+                with board.bench.probe.usage.purpose("clean-up"):
+                    board.bench.release_pins()
 
 
 @contextmanager
 def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
-    start, transfers = board.time(), board.bench.probe.transfers
+    start, usage = board.time(), board.bench.probe.usage
+    before = usage.by_purpose.copy()
     try:
         yield
     finally:
-        item.user_properties += [
-            ("h7_board_time_s", round(board.time() - start, 12)),
-            ("h7_transfers", board.bench.probe.transfers - transfers),
-        ]
+        item.user_properties += cost_properties(board.time() - start, usage.by_purpose - before)
 
 
 @contextmanager
@@ -90,21 +90,23 @@ def _kept_as_it_was(
     def settle() -> None:
         ledger.settle(marked, check=policy is OptionBytesPolicy.CHECK)
 
-    bench.insist(lambda: ledger.begin(test))
+    with bench.probe.usage.purpose("clean-up"):
+        bench.insist(lambda: ledger.begin(test))
     try:
         if marked:
             bench.insist(lambda: board.option_bytes.set(**marked))
         yield
     finally:
-        with suppress(H7Error):
-            # Who comes next finds a board without power and says so.
-            bench.insist(bench.connection.restore_debug_configuration)
-        try:
-            settle()
-        except InfrastructureError:
+        with bench.probe.usage.purpose("clean-up"):
             with suppress(H7Error):
-                bench.reconnect()
-            settle()
+                # Who comes next finds a board without power and says so.
+                bench.insist(bench.connection.restore_debug_configuration)
+            try:
+                settle()
+            except InfrastructureError:
+                with suppress(H7Error):
+                    bench.reconnect()
+                settle()
 
 
 @pytest.fixture

@@ -104,12 +104,21 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was connected to the processes of pytest-xdist, and what of the virtual board was not enough."""
+    """Show what was connected to the processes of pytest-xdist, and what of the virtual board was not enough.
+
+    With ``-v``, also what each test costs at a bench.
+    """
     lines = config.stash[_worker_headers_key]
     for line in sorted(lines, key=lambda line: line.partition(" ")[0]):
         terminalreporter.write_line(line)
-    for line in config.stash[session_key].fidelity.summary():
+    session = config.stash[session_key]
+    for line in session.fidelity.summary():
         terminalreporter.write_line(line)
+    if config.get_verbosity() > 0:
+        from pytest_h7.bench_time import summary
+
+        for line in summary(terminalreporter.getreports(""), is_twin=session.settings.is_twin):
+            terminalreporter.write_line(line)
 
 
 # -- tests ------------------------------------------------------------------------------------------

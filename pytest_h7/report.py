@@ -48,7 +48,8 @@ def describe_failure(
     if trouble is not None:
         lines = [f"failure class: {failure_class(trouble)}", str(trouble)]
     else:
-        lines = _describe(error, board)
+        with board.bench.probe.usage.purpose("report"):
+            lines = _describe(error, board)
     text = "\n".join(lines)
     report.sections.append((SECTION, text))
     if item.config.pluginmanager.has_plugin("allure_listener"):

@@ -144,12 +144,14 @@ class Connection:
         return value
 
     def core(self, apsel: int) -> Any:
-        """Return pyOCD's object for the core behind AP0 or AP3, None if it does not answer.
+        """Return pyOCD's object for the core behind AP0 or AP3, None if it does not answer now.
 
-        The CM4's debug logic can come, go and be reset with its domain, so it is looked at each time.
+        The CM4's debug logic can come, go and be reset with its domain, so all of it is looked at each time.
         """
         core = self._port(apsel).core
-        return core if core is not None and apsel == 0 else self.target.attach_core(apsel)
+        if core is None or apsel != 0:
+            return self.target.attach_core(apsel)
+        return core if self._answers(_CPUID) else None
 
     def clean(self) -> None:
         """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured."""

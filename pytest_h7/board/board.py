@@ -241,7 +241,7 @@ class Board:
                 raise ValueError("a power reset cannot stop the CM7 at its first instruction")
             self._cycle_power()
             return
-        with translated_errors("reset the chip"):
+        with self.bench.probe.usage.purpose("reset"), translated_errors("reset the chip"):
             caught = self._connection.target.reset_chip(
                 catch=("cm7",) if halt else (), hardware=kind == "hardware"
             )
@@ -298,7 +298,8 @@ class Board:
             InfrastructureError: the board has lost its power.
         """
         self.images = pair
-        return Flasher(self, progress).flash(pair, policy)
+        with self.bench.probe.usage.purpose("flash"):
+            return Flasher(self, progress).flash(pair, policy)
 
     def reach(self, name: Hashable, steps: Callable[[], None]) -> None:
         """Bring the board into a state that several tests begin with, from where `h7_flashed` has left it.

@@ -231,7 +231,7 @@ class Core:
 
         with translated_errors(f"{doing} ({self.name})"):
             driver = self._connection.core(self._port.apsel)
-            if driver is None or not self._port.readable:
+            if driver is None:
                 raise self._unreachable(doing)
             try:
                 yield driver

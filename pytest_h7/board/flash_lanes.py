@@ -81,9 +81,10 @@ class Lanes:
         """Erase and program; the agent is halted then.
 
         Raises:
-            FlashError: it failed.
+            FlashError: it failed in a bank; the other one has come to its end.
             TargetAccessError: the board does not answer any more.
         """
+        failures = []
         lanes = {self._lane(number, plan.of_bank(number)): self._clock.time() for number in self._banks}
         while lanes:
             lane = min(lanes, key=lambda lane: lanes[lane])
@@ -92,6 +93,11 @@ class Lanes:
                 lanes[lane] = self._clock.time() + next(lane)
             except StopIteration:
                 del lanes[lane]
+            except FlashError as error:
+                failures.append(error)
+                del lanes[lane]
+        if failures:
+            raise failures[0]
 
     def _sleep_until(self, time: float) -> None:
         while (left := time - self._clock.time()) > _SHORTEST_SLEEP:
@@ -109,14 +115,20 @@ class Lanes:
             yield from self._program(number, address, content, sending)
 
     def _erase(self, number: int, address: int, sending: _Sending) -> Iterator[float]:
+        from pyocd.core.exceptions import FlashFailure
+
         bank = self._banks[number]
         bank.start_sector_erase(address)
         begin = self._clock.time()
         yield from self._meanwhile(sending, begin + _FIRST_LOOK)
-        while not bank.poll():
-            if self._clock.time() - begin > _SLOWEST_ERASE:
-                raise FlashError(f"The erase of the sector at 0x{address:08X} does not end.")
-            yield _ERASE_POLL
+        try:
+            while not bank.poll():
+                if self._clock.time() - begin > _SLOWEST_ERASE:
+                    raise FlashError(f"The erase of the sector at 0x{address:08X} does not end.")
+                yield _ERASE_POLL
+        except FlashFailure as error:
+            reason = error.args[0]
+            raise FlashError(f"Erasing the sector at 0x{address:08X} failed: {reason}.") from error
 
     def _program(self, number: int, address: int, content: bytes, sending: _Sending) -> Iterator[float]:
         blank = b"\xff" * FLASH_WORD_SIZE

@@ -143,6 +143,7 @@ class SectorPlan:
         outside: What it is to hold around the pieces, as far as it had to be read.
         kept: Addresses of the flash words that are still to be read for that, before the erase.
         lost: How many flash words around the pieces cannot be read, or be had from elsewhere.
+        has_broken: Whether any flash word of it cannot be read.
     """
 
     address: int
@@ -152,6 +153,7 @@ class SectorPlan:
     outside: Words = field(default_factory=dict)
     kept: tuple[int, ...] = ()
     lost: int = 0
+    has_broken: bool = False
 
     @property
     def is_change(self) -> bool:
@@ -235,7 +237,9 @@ def plan_sector(
             kept, lost = [], []
         outside = {at: word for at, word in saved.items() if at not in covered}
     words = _without_blank(words_of(pieces, outside))
-    return SectorPlan(address, tuple(pieces), True, words, outside, tuple(kept), len(lost))
+    return SectorPlan(
+        address, tuple(pieces), True, words, outside, tuple(kept), len(lost), bool(state.unreadable)
+    )
 
 
 def _covered(pieces: Iterable[Segment]) -> set[int]:

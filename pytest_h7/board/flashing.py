@@ -13,7 +13,7 @@ from pytest_h7.bench.settings import FlashPolicy
 from pytest_h7.board.flash_agent import FlashAgent
 from pytest_h7.board.flash_journal import FlashJournal, any_journal
 from pytest_h7.board.flash_lanes import Lanes
-from pytest_h7.board.flash_plan import FlashPlan, Words, pieces_of, plan_flash, sector_of
+from pytest_h7.board.flash_plan import FlashPlan, SectorPlan, Words, pieces_of, plan_flash, sector_of
 from pytest_h7.chip.memory import FLASH_WORD_SIZE, UNIQUE_ID_ADDRESS
 from pytest_h7.errors import FlashError, TargetAccessError
 
@@ -121,18 +121,21 @@ class Flasher:
             return False  # a core without a clock, or broken flash words
         return all(content[segment.address, segment.end] == segment.data for segment in segments)
 
-    def _read(self, ranges: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    def _read(
+        self, ranges: Iterable[tuple[int, int]], bridged: int = _BRIDGED
+    ) -> dict[tuple[int, int], bytes]:
         """Read ranges of addresses, those close to each other in one go, in whole words."""
         content = {}
-        for group in _neighbours(ranges):
+        for group in _neighbours(ranges, bridged):
             start, end = group[0][0] & ~3, max(end for _, end in group) + 3 & ~3
             data = self._connection.read_bytes(0, start, end - start)
             content.update({(first, last): data[first - start : last - start] for first, last in group})
         return content
 
-    def _read_words(self, addresses: Iterable[int]) -> Words:
-        ranges = [(address, address + FLASH_WORD_SIZE) for address in addresses]
-        return {address: data for (address, _), data in self._read(ranges).items()}
+    def _read_kept(self, sector: SectorPlan) -> Words:
+        ranges = [(address, address + FLASH_WORD_SIZE) for address in sector.kept]
+        content = self._read(ranges, bridged=0 if sector.has_broken else _BRIDGED)
+        return {address: data for (address, _), data in content.items()}
 
     def _journal(self) -> FlashJournal | None:
         if self._bench.notes is None:
@@ -153,9 +156,7 @@ class Flasher:
         """Do what is planned until flash holds the pieces; return how many sectors were erased."""
         erased = 0
         while plan.changes:
-            plan = FlashPlan(
-                tuple(sector.with_kept(self._read_words(sector.kept)) for sector in plan.changes)
-            )
+            plan = FlashPlan(tuple(sector.with_kept(self._read_kept(sector)) for sector in plan.changes))
             wrong = self._carry_out(agent, plan)
             erased += plan.erased
             if not wrong:
@@ -173,8 +174,6 @@ class Flasher:
 
     def _carry_out(self, agent: FlashAgent, plan: FlashPlan) -> set[int]:
         """Erase and program; return the sectors that do not hold afterwards what they should."""
-        from pyocd.core.exceptions import FlashFailure
-
         journal = self._journal()
         if journal is not None:
             journal.begin(
@@ -186,12 +185,15 @@ class Flasher:
             if self._progress is not None:
                 self._progress(plan, min((self._clock.time() - begin) / plan.seconds, 1.0))
 
+        banks = self._banks()
         agent.unlock()
         agent.halt()
         try:
-            Lanes(self._connection, self._clock, agent, self._banks(), report).carry_out(plan)
-        except FlashFailure as error:
-            raise FlashError(f"Programming flash failed: {str(error).rstrip('.')}.") from error
+            Lanes(self._connection, self._clock, agent, banks, report).carry_out(plan)
+        except FlashError:
+            for bank in banks.values():
+                bank.lock()
+            raise
         agent.resume()
         written = [piece for sector in plan.sectors for piece in sector.result()]
         survey = agent.survey(written, [sector.address for sector in plan.sectors])
@@ -254,11 +256,11 @@ def _changes(plan: FlashPlan, image: Image) -> bool:
     return any(sector_of(piece.address) in changed for piece in pieces_of(image.segments))
 
 
-def _neighbours(ranges: Iterable[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+def _neighbours(ranges: Iterable[tuple[int, int]], bridged: int) -> list[list[tuple[int, int]]]:
     """Group ranges of addresses that are read in one go, which costs the fewest transfers."""
     groups: list[list[tuple[int, int]]] = []
     for start, end in sorted(ranges):
-        if groups and start - groups[-1][-1][1] <= _BRIDGED:
+        if groups and start - groups[-1][-1][1] <= bridged:
             groups[-1].append((start, end))
         else:
             groups.append([(start, end)])

@@ -1,8 +1,9 @@
 """Halting and starting both cores at once, through the cross-trigger interfaces (CTI) beside them.
 
 Each core's interface has an output that asks the core to halt and one that lets it go on (RM0399 chapter 63,
-tables of the connections of the Cortex-M7 and Cortex-M4 interfaces). They are connected to channels that both interfaces
-share, so that one event reaches both cores, but for the cycles it takes to be synchronised with their clocks.
+tables of the connections of the Cortex-M7 and Cortex-M4 interfaces). They are connected to channels that both
+interfaces share, so that one event reaches both cores, but for the cycles it takes to be synchronised with their
+clocks.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from pytest_h7.twin.peripherals.flash_bank import FlashBank
 
 BANK_1, BANK_2, SECTOR, WORD = 0x0800_0000, 0x0810_0000, 0x2_0000, 32
 BLANK = b"\xff" * WORD
-IWDG1_SW, BCM4 = 1 << 4, 1 << 22
+IWDG1_SW, BCM4, BCM7 = 1 << 4, 1 << 22, 1 << 23
 
 
 @pytest.fixture
@@ -206,6 +206,17 @@ def test_content_around_the_images_is_kept(board: Board, virtual: VirtualBoard, 
     assert {address: content(virtual, address, len(data)) for address, data in kept.items()} == kept
 
 
+def test_what_can_be_read_beside_broken_words_is_kept(board: Board, virtual: VirtualBoard, make_pair) -> None:
+    board.flash(make_pair(0), FlashPolicy.AUTO)
+    first, behind = BANK_1 + 0x1_0000, BANK_1 + 0x1_0040
+    for address in (first, behind):
+        fill(virtual, address, b"kept".ljust(WORD))
+    virtual.mcu.flash.load_broken_words([[0, 0x1_0020 // WORD], []])
+    board.flash(make_pair(2), FlashPolicy.AUTO)
+    assert [content(virtual, address, WORD) for address in (first, behind)] == 2 * [b"kept".ljust(WORD)]
+    assert virtual.mcu.flash.broken_words() == [[], []]
+
+
 def test_both_banks_work_at_the_same_time(board: Board, virtual: VirtualBoard) -> None:
     def seconds(version: int, *banks: int) -> float:
         """Program the start of three sectors of some banks, which are erased for it."""
@@ -258,10 +269,27 @@ def test_worn_out_flash(board: Board, make_pair, monkeypatch: pytest.MonkeyPatch
         board.flash(make_pair(0), FlashPolicy.AUTO)
 
 
-def test_write_protected_sector(board: Board, virtual: VirtualBoard, make_pair) -> None:
+@pytest.mark.parametrize("is_blank", [True, False])
+def test_write_protected_sector(board: Board, virtual: VirtualBoard, make_pair, is_blank: bool) -> None:
+    pair = make_pair(0)
+    if not is_blank:
+        board.flash(make_pair(2), FlashPolicy.AUTO)
     virtual.mcu.flash.load(virtual.mcu.flash.save() | {"WPSN2": 0xFE})
-    with pytest.raises(FlashError, match=r"bank 2 .* WRPERR \(the sector is write protected\)"):
-        board.flash(make_pair(0), FlashPolicy.AUTO)
+    with pytest.raises(FlashError, match=r"bank 2 was not .*: WRPERR \(the sector is write protected\)"):
+        board.flash(pair, FlashPolicy.AUTO)
+    assert content(virtual, BANK_1, 20_000) == pair.cm7.segments[0].data, (
+        "the other bank is not left half done"
+    )
+    flash = board.registers.FLASH
+    assert (flash.CR1.LOCK, flash.CR2.LOCK) == (1, 1)
+
+
+def test_a_cm7_that_its_option_byte_holds(board: Board, virtual: VirtualBoard, make_pair) -> None:
+    words = virtual.mcu.flash.save()
+    virtual.mcu.flash.load(words | {"OPTSR": words["OPTSR"] & ~BCM7})
+    pair = make_pair(0)
+    board.flash(pair, FlashPolicy.AUTO)
+    assert holds(virtual, pair)
 
 
 def test_a_watchdog_that_hardware_has_started_does_not_bite(board: Board, virtual: VirtualBoard) -> None:
