@@ -151,6 +151,7 @@ class Bench:
             self._close_console()
             self._silence = None
             self.connection.use(self._open_anew())
+            self.listen()
 
     def insist(self, action: Callable[[], Result]) -> Result:
         """Return what an action at the board returns, done again if board or probe was away for a moment.

@@ -207,12 +207,17 @@ class Connection:
                 "The debug port has lost its state: the board was without power for a moment."
             )
 
-    def require_free_nrst(self) -> None:
-        """Raise InfrastructureError if something else than the probe holds NRST low.
+    @property
+    def nrst_is_low(self) -> bool:
+        """Whether NRST is low, by the probe or something else.
 
         The CM7 can be told to halt then, and its identification cannot be read (pyOCD issue 1148).
         """
-        if not self.nrst_asserted and not self._answers(_CPUID) and self._answers(_DHCSR):
+        return self.nrst_asserted or (not self._answers(_CPUID) and self._answers(_DHCSR))
+
+    def require_free_nrst(self) -> None:
+        """Raise InfrastructureError if something else than the probe holds NRST low."""
+        if not self.nrst_asserted and self.nrst_is_low:
             raise InfrastructureError(
                 "NRST is low, and it is not the probe that holds it: look for a pressed reset button, a short, or "
                 "another debugger."

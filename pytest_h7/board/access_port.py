@@ -57,7 +57,7 @@ class AccessPort:
         if self.apsel not in _CORES:
             return Diagnosis(Cause.BUS_DEAD, (Cause.BUS_DEAD,))
         return explain_closed_core(
-            self._connection, _CORES[self.apsel][0], nrst_asserted=self._connection.nrst_asserted
+            self._connection, _CORES[self.apsel][0], nrst_is_low=self._connection.nrst_is_low
         )
 
     def read_u32(self, address: int) -> int:

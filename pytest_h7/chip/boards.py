@@ -107,10 +107,12 @@ class BoardDescription:
     phy_address: int | None = None
 
 
-def known_boards() -> list[str]:
+@cache
+def known_boards() -> tuple[str, ...]:
     """Return the names of the boards that come with the package."""
     folder = resources.files(__package__).joinpath("data/boards")
-    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
+    files = (path.name for path in folder.iterdir() if path.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in files))
 
 
 def board_description(selection: str = DEFAULT) -> BoardDescription:

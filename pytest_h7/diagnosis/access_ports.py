@@ -121,16 +121,16 @@ class Evidence:
         return found
 
 
-def explain_closed_core(connection: Connection, core: str, *, nrst_asserted: bool) -> Diagnosis:
+def explain_closed_core(connection: Connection, core: str, *, nrst_is_low: bool) -> Diagnosis:
     """Return why the core named ``"cm7"`` or ``"cm4"`` cannot be reached.
 
     Args:
         connection: The debug connection; only registers without side effects are read.
         core: The core whose access port is closed.
-        nrst_asserted: Whether the probe holds NRST low.
+        nrst_is_low: Whether NRST is low, by the probe or something else.
     """
     evidence = Evidence(connection)
-    if nrst_asserted:
+    if nrst_is_low:
         evidence.items["NRST"] = "low"
         return diagnosis([Cause.NRST_ASSERTED], evidence.items)
     control = evidence.word("RCC_CR", 1, _RCC["CR"].address)

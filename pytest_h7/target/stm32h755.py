@@ -339,8 +339,12 @@ class STM32H755(CoreSightTarget):
             found = self._attach(apsel) if name in catch else None
             if found is not None:
                 core, demcr = found
-                core.write32(CortexM.DEMCR, demcr | CortexM.DEMCR_VC_CORERESET)
-                armed.append(found)
+                try:
+                    core.write32(CortexM.DEMCR, demcr | CortexM.DEMCR_VC_CORERESET)
+                except exceptions.TransferError:
+                    LOG.debug("%s fell asleep, without a clock, before it was told to stop", name)
+                else:
+                    armed.append(found)
         self.session.notify(Target.Event.PRE_RESET, self)
         if hardware or not self._request_reset([core for core, _ in armed]):
             self.dp.assert_reset(True, send_notifications=False)

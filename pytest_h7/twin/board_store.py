@@ -107,7 +107,7 @@ class BoardStore:
 
     def load_options(self, flash: Flash) -> None:
         """Fill in the option bytes; from now on every change of them is kept at once."""
-        path = self._folder / "option-bytes.json"
+        path = self._folder / "options.json"
         if path.is_file():
             self._options = json.loads(path.read_text("utf-8"))
             flash.swapped = self._options["swapped"]
@@ -120,7 +120,7 @@ class BoardStore:
         assert self._chip_flash is not None
         options = {"swapped": self._chip_flash.swapped, "words": self._chip_flash.save()}
         if options != self._options:
-            _replace(self._folder / "option-bytes.json", json.dumps(options).encode())
+            _replace(self._folder / "options.json", json.dumps(options).encode())
             self._options = options
 
     def load_backup_domain(self, mcu: Mcu) -> None:

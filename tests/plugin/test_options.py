@@ -241,7 +241,7 @@ def recorded_costs(report: Path) -> dict[str, tuple[float, int]]:
     return found
 
 
-FLASHING_TAKES = 100
+FLASHING_TAKES = 60
 """Transfers, at least."""
 
 

@@ -99,6 +99,19 @@ def test_closed_port(port) -> None:
     assert port.read(1) == BANNER[:1]
 
 
+def test_port_goes_with_its_probe(port) -> None:
+    stlink = virtual_board().stlink
+    stlink.plugged = False
+    with pytest.raises(serial.SerialException, match="not plugged in"):
+        serial.serial_for_url("h7twin://")
+    for plugged in (False, True):
+        stlink.plugged = plugged
+        with pytest.raises(serial.SerialException, match="unplugged"):
+            port.read()
+    with serial.serial_for_url("h7twin://", 115_200, timeout=1.0) as again:
+        assert again.read(len(BANNER)) == BANNER
+
+
 def test_named_board_has_a_port_of_its_own(port) -> None:
     with serial.serial_for_url("h7twin://Desk-2", 115_200, timeout=0.1) as other:
         assert other.read(len(BANNER)) == BANNER

@@ -25,11 +25,12 @@ class Serial(SerialBase):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._board: VirtualBoard | None = None
+        self._enumeration = 0
         self._vcp: SerialPeer | None = None
         super().__init__(*args, **kwargs)
 
     def open(self) -> None:
-        """Open the port; raise SerialException where another process has the board."""
+        """Open the port; raise SerialException if the probe is unplugged, or another process has the board."""
         if self._port is None:
             raise SerialException("Port must be configured before it can be used.")
         parts = urlsplit(self._port)
@@ -38,7 +39,10 @@ class Serial(SerialBase):  # type: ignore[misc]
         board = virtual_board(parts.netloc or None)
         if board.vcp is None:
             raise SerialException(f"the {board.description.name} has no USART wired to its probe")
+        if not board.stlink.plugged:
+            raise SerialException("no such device: the probe is not plugged in")
         self._board, self._vcp = board, board.vcp
+        self._enumeration = board.stlink.enumeration
         self._reconfigure_port()
         self.is_open = True
 
@@ -50,6 +54,9 @@ class Serial(SerialBase):  # type: ignore[misc]
     def _require_open(self) -> tuple[VirtualBoard, SerialPeer]:
         if not self.is_open or self._board is None or self._vcp is None:
             raise PortNotOpenError
+        stlink = self._board.stlink
+        if not stlink.plugged or stlink.enumeration != self._enumeration:
+            raise SerialException("the probe has been unplugged")
         return self._board, self._vcp
 
     def _reconfigure_port(self) -> None:
