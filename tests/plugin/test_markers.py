@@ -18,7 +18,7 @@ def test_markers_are_declared(pytester: pytest.Pytester) -> None:
             "@pytest.mark.h7_hardware: *",
             "@pytest.mark.h7_virtual: *",
             "@pytest.mark.h7_option_bytes(**values): *",
-            "@pytest.mark.h7_requires(*services): *power, loopback, pin.",
+            "@pytest.mark.h7_requires(*services): *power, loopback, pin, surroundings.",
         ]
     )
 
@@ -203,7 +203,7 @@ def test_real_bench_has_no_power_switch(run: Run, real_board: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("arguments", "named"), [("'teleport'", "'teleport'"), ("", "power, loopback, pin")])
+@pytest.mark.parametrize(("arguments", "named"), [("'teleport'", "'teleport'"), ("", "power, loopback, pin, surroundings")])
 def test_unknown_service_is_an_error_of_its_test(run: Run, arguments: str, named: str) -> None:
     source = f"""
         import pytest
