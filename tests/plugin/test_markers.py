@@ -203,7 +203,9 @@ def test_real_bench_has_no_power_switch(run: Run, real_board: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("arguments", "named"), [("'teleport'", "'teleport'"), ("", "power, loopback, pin, surroundings")])
+@pytest.mark.parametrize(
+    ("arguments", "named"), [("'teleport'", "'teleport'"), ("", "power, loopback, pin, surroundings")]
+)
 def test_unknown_service_is_an_error_of_its_test(run: Run, arguments: str, named: str) -> None:
     source = f"""
         import pytest
