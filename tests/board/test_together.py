@@ -4,6 +4,7 @@ import pytest
 
 from pytest_h7 import Board, Core, CoreState
 
+CTI_CONTROL = 0xE004_3000
 ALIVE = {CoreState.RUNNING, CoreState.SLEEPING}
 
 
@@ -45,7 +46,9 @@ def test_each_can_be_started_by_itself(started: Board, cm7: Core, cm4: Core) -> 
 def test_nothing_stays_connected(started: Board, cm7: Core, cm4: Core) -> None:
     """What halts one core later leaves the other one alone."""
     started.halt()
+    assert [core.read_u32(CTI_CONTROL) for core in started.cores] == [0, 0]
     started.resume()
+    assert [core.read_u32(CTI_CONTROL) for core in started.cores] == [0, 0]
     with cm4.breakpoint("SysTick_Handler") as stop:
         stop.wait(0.1)
         assert cm7.state in ALIVE
