@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The engine against its oracles: `oracle.py quick` (under a minute) or `oracle.py soak` (an hour and a half)."""
+"""The engine against its oracles: `oracle.py quick` (under a minute) or `oracle.py soak` (two hours)."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def main() -> int:
     parser.add_argument("--instructions", type=int, default=10_000_000, help="of soak, per core")
     parser.add_argument("--fuzz-seconds", type=int, default=3600, help="of soak")
     parser.add_argument("--pairs", type=int, default=400, help="of programs, of soak")
+    parser.add_argument("--accesses", type=int, default=1_000_000, help="to registers, of soak")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     quick = options.mode == "quick"
@@ -99,6 +100,10 @@ def main() -> int:
         start = time.monotonic()
         text = compare_rtos_on_both(1200)
         oracles.report("RTOS on both cores", text, good=not text, seconds=time.monotonic() - start)
+        oracles.run("plain C11 by every compiler", ["./plain_c.sh"], 3)
+        oracles.run("under sanitizers", ["./sanitized.sh"])
+        accesses = [sys.executable, "../twin/random_accesses.py", "--accesses", str(options.accesses)]
+        oracles.run("random accesses to registers", accesses)
         oracles.fuzz(options.fuzz_seconds)
     say("differs: " + ", ".join(oracles.failed) if oracles.failed else "all equal")
     return bool(oracles.failed)

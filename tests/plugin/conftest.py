@@ -104,7 +104,7 @@ def reference_content() -> Content:
 @pytest.fixture
 def own_boards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spare_board: VirtualBoard) -> Iterator[None]:
     for name in list(os.environ):
-        if name.startswith("H7_"):
+        if name.startswith(("H7_", "PYTEST_XDIST_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path / "twins"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
