@@ -250,10 +250,12 @@ class CoreModes:
 
     def _emulated(self, name: str) -> bool:
         """Return whether DBGMCU keeps the clocks of a core that is stopped, else of one in CSleep."""
+        word = self._mcu.dbgmcu["CR"]
+        if not word:
+            return False
         mode, domain = self._modes[name], DOMAINS[name]
         stopped = "STANDBY" if self._mcu.domain_state(domain) == "standby" else "STOP"
         bit = stopped if mode is CpuMode.STOP else "SLEEP"
-        word = self._mcu.dbgmcu["CR"]
         if mode is CpuMode.STOP and not self._mcu.debug_stop_retroactive:
             word &= self._emulation[name]
         return bool(self._mcu.dbgmcu.map.registers["CR"].fields[f"DBG_{bit}{domain}"].extract(word))

@@ -156,6 +156,7 @@ class Mcu:
         self.peripherals: dict[str, Peripheral] = {}
         self._interrupt_sources: dict[str, set[str]] = {}
         self._clocked_models: list[Peripheral] = []
+        self._enabled_models: list[Peripheral] = []
         self.pins = Pins(self)
         self.analog = Analog(self)
         self.triggers = Triggers()
@@ -180,6 +181,7 @@ class Mcu:
             for model in self.peripherals.values()
             if type(model).clock_changed is not Peripheral.clock_changed
         ]
+        self.enables_changed()
         self.interconnect = Interconnect(self, list(self.peripherals.values()))
         self.guards_changed()
 
@@ -339,11 +341,12 @@ class Mcu:
         """
         if not is_gated(name):
             return True
-        return any(
-            self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN)
-            and (self.modes.counts(core) or self._is_autonomous(name))
-            for core in self.cores
-        )
+        for core in self.cores:
+            if self.rcc.enabled_by(core, name, asleep=self.modes[core] is not CpuMode.RUN) and (
+                self.modes.counts(core) or self._is_autonomous(name)
+            ):
+                return True
+        return False
 
     def _is_autonomous(self, name: str) -> bool:
         return self.domain_state("D3") == "run" and self.rcc.autonomous(name)
@@ -383,9 +386,22 @@ class Mcu:
             self.check_clocks()
 
     def update_kernel_clocks(self) -> None:
-        """Tell the peripherals that their clocks may have changed."""
-        for model in self._clocked_models:
+        """Tell the peripherals that their clocks may have changed, but for those that have none in any case."""
+        for model in self._enabled_models:
             model.clock_changed()
+
+    def enables_changed(self) -> None:
+        """A core has enabled other peripherals than before; those that nobody enables learn it here."""
+        before = self._enabled_models
+        self._enabled_models = [model for model in self._clocked_models if self._may_be_clocked(model)]
+        for model in before:
+            if not self._may_be_clocked(model):
+                model.clock_changed()
+
+    def _may_be_clocked(self, model: Peripheral) -> bool:
+        if model.runs_by_itself or not is_gated(model.name):
+            return True
+        return any(self.rcc.enabled_by(core, model.name, asleep=False) for core in self.cores)
 
     def check_clocks(self) -> None:
         """Warn of clocks that are too fast for the voltage scale or the flash wait states."""

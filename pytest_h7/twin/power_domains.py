@@ -83,10 +83,12 @@ class PowerDomains:
 
     def _find_domain(self, owner: str, domain: str) -> str:
         mcu = self._mcu
-        busy = domain == "D1" and mcu.flash.busy  # RM0399 4.6.2: no low power meanwhile
+        if mcu.modes[owner] is not CpuMode.STOP:
+            return "run"
+        if domain == "D1" and mcu.flash.busy:
+            return "run"  # RM0399 4.6.2: no low power meanwhile
         other = OTHER[owner]
-        kept = mcu.modes[other] in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.banks[other].allocated(domain)
-        if mcu.modes[owner] is not CpuMode.STOP or busy or kept:
+        if mcu.modes[other] in (CpuMode.RUN, CpuMode.SLEEP) and mcu.rcc.banks[other].allocated(domain):
             return "run"
         if self.states[domain] == "standby" or mcu.pwr.standby_allowed(domain):
             return "standby"  # what has no supply any more gets it back only to run

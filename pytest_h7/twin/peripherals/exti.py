@@ -90,6 +90,7 @@ class Exti(Peripheral):
         self._direct = 0
         self._d3_pending = 0
         self._irqs: set[tuple[str, int]] = set()
+        self._combined: dict[str, int] = {}
         for group in _GROUPS:
             for edge in ("RTSR", "FTSR"):
                 self.model(f"{edge}{group}", writer=partial(self._write_edge_selection, edge, group))
@@ -108,6 +109,7 @@ class Exti(Peripheral):
     def reset(self) -> None:
         """Forget masks, edge selections and pending bits; the levels of direct lines are their sources'."""
         super().reset()
+        self._combined.clear()
         self._pending = dict.fromkeys(_PREFIXES, 0)
         self._set_d3_pending(0)
         self._hear_timers()
@@ -206,7 +208,15 @@ class Exti(Peripheral):
             self.mcu.wakeup_changed(core)
 
     def _all_groups(self, register: str) -> int:
-        return self[f"{register}1"] | self[f"{register}2"] << 32 | self[f"{register}3"] << 64
+        combined = self._combined.get(register)
+        if combined is None:
+            combined = self[f"{register}1"] | self[f"{register}2"] << 32 | self[f"{register}3"] << 64
+            self._combined[register] = combined
+        return combined
+
+    def __setitem__(self, register: str, value: int) -> None:
+        super().__setitem__(register, value)
+        self._combined.pop(register[:-1], None)
 
     def _update_interrupts(self) -> None:
         """Drive the NVIC lines: high while a pending bit behind them is unmasked."""

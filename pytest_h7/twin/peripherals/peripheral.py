@@ -37,8 +37,11 @@ class Peripheral:
     word_only = False
     """Whether byte and half-word accesses end in a bus fault."""
 
+    runs_by_itself = False
+    """Whether it goes on where no core enables its clock in RCC, which then is that of its registers only."""
+
     unsaved = frozenset(
-        {"map", "_offsets", "_readers", "_writers", "_stored_only", "_write_only", "_read_only"}
+        {"map", "_offsets", "_fields", "_readers", "_writers", "_stored_only", "_write_only", "_read_only"}
     )
     """Attributes that are made once and are no part of the state that `Mcu.save` returns."""
 
@@ -50,6 +53,7 @@ class Peripheral:
         self.map: PeripheralMap = peripheral(name)
         self.base = self.map.base
         self._offsets = {register.name: register.offset for register in self.map.registers.values()}
+        self._fields: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._values: dict[int, int] = {}
         self._readers: dict[int, Reader] = {}
         self._writers: dict[int, Writer] = {}
@@ -102,7 +106,15 @@ class Peripheral:
 
     def field(self, register: str, field: str) -> int:
         """Return a field of the stored value."""
-        return self.map.registers[register].fields[field].extract(self[register])
+        place = self._fields.get((register, field)) or self._find_field(register, field)
+        offset, lsb, mask = place
+        return self._values[offset] >> lsb & mask
+
+    def _find_field(self, register: str, name: str) -> tuple[int, int, int]:
+        field = self.map.registers[register].fields[name]
+        place = self._offsets[register], field.lsb, (1 << field.width) - 1
+        self._fields[register, name] = place
+        return place
 
     def implemented(self, register: str) -> int:
         """Return the bits of a register that belong to a field; the others are reserved."""

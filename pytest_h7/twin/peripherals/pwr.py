@@ -32,6 +32,7 @@ _FLAGS = _HOLD_FLAG | _STOPF | _SBF | _SBF_DOMAIN["D1"] | _SBF_DOMAIN["D2"]
 _CPUCR_WRITABLE = 0x0C07
 _PDDS = {"D1": 1 << 0, "D2": 1 << 1, "D3": 1 << 2}
 _RUN_D3 = 1 << 11
+_WISHES = _RUN_D3 | _PDDS["D1"] | _PDDS["D2"] | _PDDS["D3"]
 _REGISTERS = {"cm7": "CPUCR", "cm4": "CPU2CR"}
 
 _HOLD_IRQ = 148
@@ -296,7 +297,8 @@ class Pwr(Peripheral):
             self.mcu.set_irq(core, _HOLD_IRQ, False)
         if before & _HOLD and not value & _HOLD:
             self.mcu.modes.release(OTHER[core])
-        self.mcu.update_domains()
+        if (before ^ value) & _WISHES:
+            self.mcu.update_domains()
 
     def standby_allowed(self, domain: str) -> bool:
         """Return whether both cores' PDDS bits, and no wake-up flag, let a stopped domain lose its supply."""

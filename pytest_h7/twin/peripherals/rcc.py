@@ -367,12 +367,15 @@ class Rcc(Peripheral):
         """
         system = _SW_SOURCES[self.field("CFGR", "STOPWUCK")]
         kernel = _SW_SOURCES[self.field("CFGR", "STOPKERWUCK")]
+        control = self["CR"]
         for name, (on, ready, _) in _START_UP.items():
             self._cancel_start(name)
-            running = name in ("HSI", "CSI") and (name in (system, kernel) or self["CR"] & 1 << on)
-            self["CR"] &= ~(1 << on | 1 << ready)
+            running = name in ("HSI", "CSI") and (name in (system, kernel) or control & 1 << on)
+            control &= ~(1 << on | 1 << ready)
             if running:
-                self["CR"] |= 1 << on | 1 << ready
+                control |= 1 << on | 1 << ready
         source = _SW_SOURCES.index(system)
-        self["CFGR"] = self["CFGR"] & ~0x3F | source | source << 3
-        self.mcu.update_frequencies()
+        configuration = self["CFGR"] & ~0x3F | source | source << 3
+        if (control, configuration) != (self["CR"], self["CFGR"]):
+            self["CR"], self["CFGR"] = control, configuration
+            self.mcu.update_frequencies()

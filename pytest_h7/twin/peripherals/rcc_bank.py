@@ -135,6 +135,7 @@ class RccBank(Peripheral):
     def write(self, offset: int, size: int, value: int, master: Master) -> None:
         super().write(offset, size, value, master)
         self.mcu.unmap_registers()
+        self.mcu.enables_changed()
         self.mcu.update_domains()
 
     def reset(self) -> None:
@@ -142,3 +143,4 @@ class RccBank(Peripheral):
         super().reset()
         self["RSR"] = flags & ~_RMVF
         self.mcu.unmap_registers()
+        self.mcu.enables_changed()

@@ -96,12 +96,16 @@ class Rtc(Peripheral):
     ADD1H adds carries into the date.
     """
 
+    runs_by_itself = True
+
     def __init__(self, mcu: Mcu) -> None:
         super().__init__(mcu, "RTC")
         self._clock = CycleCounter()
         self._event: Event | None = None
         self._next: list[str] = []
         self._shadows = ShadowRegisters()
+        self._matches: dict[str, tuple[tuple[Alarm, tuple[int, ...]], int, int | None]] = {}
+        """Of each alarm: what was looked for, from which cycle of RTCCLK on, and the cycle found."""
         self._lines = dict.fromkeys(_LINES, False)
         self._keyless = {self._offsets[name] for name in _KEYLESS}
         for name, unit in _ALARMS.items():
@@ -215,7 +219,7 @@ class Rtc(Peripheral):
             due["hour"] = self._hour_change_due
             for name, unit in _ALARMS.items():
                 if self["CR"] >> unit.enable & 1 and missing & unit.flag:
-                    due[name] = self._alarm(name).next_match(self._counter, tick)
+                    due[name] = self._next_match(name, tick)
         return {what: when for what, when in due.items() if when is not None}
 
     def _happen(self) -> None:
@@ -238,8 +242,15 @@ class Rtc(Peripheral):
                     self["ISR"] |= _ALARMS[what].flag
         self._changed()
 
-    def _alarm(self, name: str) -> Alarm:
-        return Alarm(self[f"ALRM{name}R"], self[f"ALRM{name}SSR"], bool(self["CR"] & _FMT))
+    def _next_match(self, name: str, tick: int) -> int | None:
+        """Return when an alarm matches next; the one found last is still it until then."""
+        alarm = Alarm(self[f"ALRM{name}R"], self[f"ALRM{name}SSR"], bool(self["CR"] & _FMT))
+        looked_for = alarm, self._counter.origin
+        found = self._matches.get(name)
+        if found is None or found[0] != looked_for or not found[1] <= tick < (found[2] or tick + 1):
+            found = looked_for, tick, alarm.next_match(self._counter, tick)
+            self._matches[name] = found
+        return found[2]
 
     def _next_wake_up(self, tick: int) -> int | None:
         """Return when the wake-up counter gets to 0 next: each WUT + 1 cycles of its clock (RM0399 49.6.6)."""
@@ -254,8 +265,11 @@ class Rtc(Peripheral):
         return self._counter.tick_of(edge + period - (edge - self._wake_up_origin) % period)
 
     def _update_lines(self) -> None:
+        flags, enables = self["ISR"], self["CR"]
         for line, pairs in _LINES.items():
-            level = any(self["ISR"] & flag and self["CR"] & enable for flag, enable in pairs)
+            level = False
+            for flag, enable in pairs:
+                level |= bool(flags & flag and enables & enable)
             if level != self._lines[line]:
                 self._lines[line] = level
                 self.mcu.exti.edge(line, rising=level)

@@ -145,6 +145,11 @@ class CalendarCounter:
         """PREDIV_S: steps of ck_apre in a second, less one."""
 
     @property
+    def origin(self) -> tuple[int, ...]:
+        """All that the counters at a cycle of RTCCLK follow from; equal ones stand for the same future."""
+        return tuple(vars(self).values())
+
+    @property
     def _second(self) -> int:
         return self.step_length * (self.last_step + 1)
 
