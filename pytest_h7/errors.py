@@ -38,6 +38,10 @@ class FirmwareError(H7Error):
     """The firmware did something wrong: fault, lockup, broken boot contract, no progress in time."""
 
 
+class ChipMisused(FirmwareError):
+    """With ``--h7-twin-strict``: the firmware runs the chip as silicon would not stand, such as too fast."""
+
+
 class WaitTimeout(FirmwareError):
     """What a test waited for did not happen in time."""
 

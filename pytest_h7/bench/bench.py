@@ -274,6 +274,10 @@ class Bench:
             return Counter()
         return self._virtual_board.mcu.unmodelled_accesses.copy()
 
+    def chip_warnings(self) -> Counter[str]:
+        """Return what the virtual chip has stood so far and a real one may not; empty on a real one."""
+        return Counter() if self._virtual_board is None else self._virtual_board.mcu.warnings.copy()
+
     def require_surroundings(self) -> TwinSurroundings:
         """Return what can join things to the board's pins; raise H7Error if nothing can but a hand."""
         if self.surroundings is None:

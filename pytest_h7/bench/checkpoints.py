@@ -54,6 +54,7 @@ class _Checkpoint:
     duration: float
     transfers: Counter[str]
     unmodelled: Counter[UnmodelledAccess]
+    warnings: Counter[str]
 
 
 class TwinCheckpoints:
@@ -104,7 +105,7 @@ class TwinCheckpoints:
     def _go(self, way: tuple[Hashable, ...], steps: Callable[[], None]) -> None:
         start, transfers = self._bench.clock.time(), self._bench.probe.usage.by_purpose.copy()
         surroundings = self._surroundings()
-        unmodelled = self._bench.unmodelled_accesses()
+        unmodelled, warnings = self._bench.unmodelled_accesses(), self._bench.chip_warnings()
         steps()
         if not self._is_quiet() or self._surroundings() != surroundings:
             return  # from where it has led the way is another one: the next time nothing needs flashing
@@ -118,6 +119,7 @@ class TwinCheckpoints:
                 end - start,
                 self._bench.probe.usage.by_purpose - transfers,
                 self._bench.unmodelled_accesses() - unmodelled,
+                self._bench.chip_warnings() - warnings,
             )
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -127,6 +129,7 @@ class TwinCheckpoints:
             self._board.restore(kept.snapshot, after=kept.duration)
             self._bench.probe.usage.by_purpose += kept.transfers
             self._board.mcu.unmodelled_accesses += kept.unmodelled
+            self._board.mcu.warnings += kept.warnings
             self._bench.connection.target.set_breakpoint_units_enabled(kept.breakpoint_units)
             console = self._bench.opened_console
             if console is not None and kept.console is not None:

@@ -62,8 +62,8 @@ def _too_few_wait_states(mcu: Mcu, scale: int) -> Iterator[str]:
     latency = mcu.flash.field("ACR", "LATENCY")
     if latency < needed <= len(_WAIT_STATES[scale]) - 1:
         yield (
-            f"FLASH_ACR.LATENCY is {latency}; the flash needs {needed} wait states at {megahertz:g} MHz in "
-            f"VOS{scale} (RM0399 table 16)."
+            f"FLASH_ACR.LATENCY is {latency}; the flash needs {needed} wait state{'s' if needed > 1 else ''} at "
+            f"{megahertz:g} MHz in VOS{scale} (RM0399 table 16)."
         )
 
 

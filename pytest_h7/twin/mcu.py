@@ -70,19 +70,6 @@ ModelT = TypeVar("ModelT", bound=Peripheral)
 
 
 @dataclass(frozen=True)
-class ChipWarning:
-    """What the chip of a real board would have let pass in silence.
-
-    Attributes:
-        time: Board time when it was first noticed, in picoseconds.
-        sentence: What is wrong, with the figures.
-    """
-
-    time: int
-    sentence: str
-
-
-@dataclass(frozen=True)
 class McuState:
     """The state of the chip at one moment."""
 
@@ -135,8 +122,9 @@ class Mcu:
         clock back; not known of the hardware."""
         self.unmodelled_accesses: Counter[UnmodelledAccess] = Counter()
         """How often firmware has touched what is only stored; not undone by `restore`."""
-        self.warnings: list[ChipWarning] = []
-        """Each sentence once; not undone by `restore`."""
+        self.warnings: Counter[str] = Counter()
+        """What a real chip would have let pass in silence, with the figures, and how often it was noticed; not
+        undone by `restore`."""
         self.debug_port: DebugPort | None = None
         self._keeper: StateKeeper | None = None
         self.observer: Callable[[], None] | None = None
@@ -410,8 +398,7 @@ class Mcu:
 
     def warn(self, sentence: str) -> None:
         """Note what a real chip would have let pass in silence, or not have survived."""
-        if all(warning.sentence != sentence for warning in self.warnings):
-            self.warnings.append(ChipWarning(self.now, sentence))
+        self.warnings[sentence] += 1
 
     # -- signals into the cores -----------------------------------------------------------------------
 

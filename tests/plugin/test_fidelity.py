@@ -24,6 +24,16 @@ void program(void) { switch_the_camera_on(); result[0] = 1; for (;;) __asm volat
 """
 NOTHING = 'void program(void) { result[0] = 1; for (;;) __asm volatile("wfi"); }'
 
+FAST = """
+void program(void)
+{
+    FLASH_ACR = 0; /* HCLK is 64 MHz: 1 wait state in VOS3 */
+    result[0] = 1;
+    for (;;) __asm volatile("wfi");
+}
+"""
+LIMIT = "FLASH_ACR.LATENCY is 0; the flash needs 1 wait state at 64 MHz in VOS3 (RM0399 table 16)."
+
 TEST = """
 import pytest
 
@@ -68,6 +78,27 @@ def test_no_word_where_everything_is_modelled(run: Run, images: Callable[[str], 
 def test_reference_firmware_is_within_what_is_modelled(run: Run) -> None:
     result = run("def test_it(started): started.button.press(0.01)", "--h7-twin-strict")
     result.assert_outcomes(passed=1)
+
+
+def test_summary_warns_of_what_silicon_would_not_stand(run: Run, images: Callable[[str], None]) -> None:
+    images(FAST)
+    result = run(TEST)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["The virtual board stands what a real one may not:", f"  {LIMIT} In 2 tests."]
+    )
+
+
+def test_what_silicon_would_not_stand_is_strictly_a_failure(run: Run, images: Callable[[str], None]) -> None:
+    images(FAST)
+    result = run(TEST, "--h7-twin-strict")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"E*ChipMisused: The virtual board stands what a real one may not (--h7-twin-strict): {LIMIT}",
+            "failure class: firmware",
+        ]
+    )
 
 
 @pytest.mark.parametrize("how", ["option", "environment", "ini"])
@@ -116,10 +147,11 @@ def test_strict_is_on_or_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_processes_tell_what_they_have_seen(
     run_apart: Run, images: Callable[[str], None], tmp_path: Path
 ) -> None:
-    images(CAMERA)
+    images(FAST.replace("result[0]", "RCC_AHB2ENR |= 1; DCMI_CWSIZE = 1u; result[0]"))
     result = run_apart(TEST, "-n1")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["  DCMI.CWSIZE written by the CM7 in program (program.c:*), 6x"])
+    result.stdout.fnmatch_lines([f"  {LIMIT} In 2 tests."])
+    result.stdout.fnmatch_lines(["  DCMI.CWSIZE written by the CM7 in program (program.c:*), 2x"])
 
 
 def test_command_lists_all_peripherals(capsys: pytest.CaptureFixture[str]) -> None:

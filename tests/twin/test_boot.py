@@ -33,7 +33,7 @@ COUNT = "void program(void) { for (;;) result[0] = result[0] + 1; }"
 
 
 def sentences(desk) -> list[str]:
-    return [warning.sentence for warning in desk.mcu.warnings]
+    return list(desk.mcu.warnings)
 
 
 @pytest.fixture(scope="module")

@@ -126,4 +126,4 @@ def test_wrong_supply(load_program: Load) -> None:
     port = DebugPort(program.mcu)
     port.switch_to_swd()
     assert port.read(DPIDR) == 0x6BA0_2477
-    assert [warning.sentence[:31] for warning in program.mcu.warnings] == ["The CM7 started in system memor"]
+    assert [warning[:31] for warning in program.mcu.warnings] == ["The CM7 started in system memor"]

@@ -73,7 +73,7 @@ def test_button_wakes_from_stop_and_the_pll_is_off(
         program.run(ms=15)
         assert program.console == f"presses={presses}\r\nwas in Stop=1\r\nclock={clock}\r\nPLL=0\r\nstop\r\n"
         assert states(program) == ["stop"] * 3
-    assert program.mcu.warnings == []
+    assert not program.mcu.warnings
 
 
 def test_time_in_stop_costs_no_cycles(start_program: Start) -> None:
