@@ -188,8 +188,8 @@ _OPTIONS = (
         "twin_strict",
         _switch,
         "",
-        "on the virtual board, fail a test whose firmware touches a register that is only stored, or runs the chip "
-        "beyond its limits",
+        "on the virtual board, fail a test whose firmware touches a register that is only stored, or runs the "
+        "chip beyond its limits",
         is_switch=True,
     ),
 )

@@ -5,7 +5,7 @@ manual gives that for starting and resetting the counter (45.4.7, 45.4.14); that
 LPTIM_ARR and LPTIM_CMP until ARROK and CMPOK too is not known of the hardware, nor when they come with PRELOAD
 set: here as soon as without it. LPTIM_CFGR and LPTIM_IER can be written at any time; the manual forbids it while
 the timer is enabled, and does not say what happens. Glitch filters are not modelled and let everything through.
-Of the inputs only pins, alarms of RTC and outputs of other low-power timers are connected.
+Of the inputs only pins, alarms of RTC and outputs of other low-power timers are connected; others are counted.
 
 With its kernel clock on LSE or LSI, or clocked by a pin alone, a timer goes on in Stop, and its interrupt wakes
 the chip through a direct line of EXTI (45.5, table 152).
@@ -351,6 +351,9 @@ class LowPowerTimer(Peripheral):
         self["CFGR"] = value & self.implemented("CFGR")
         self._counter.prescaler_changed()
         self._listen()
+        unknown = self.field("CFGR", "TRIGSEL") >= len(_TRIGGERS[self.name])
+        if unknown and self.field("CFGR", "TRIGEN") and master.is_core:
+            self.mcu.count_unmodelled(self.name, "CFGR", master, write=True)
 
     def write_CFGR2(self, value: int, master: Master) -> None:
         """Select inputs; all but the pins are not connected here."""

@@ -2,7 +2,7 @@
 
 A channel moves buffers of up to 128 bytes. A request, by software or from another peripheral, is for one
 buffer, a block of them, a block that is repeated, or a list of such settings in memory. Of the hardware requests
-those of DMA1 and DMA2 exist (a stream's TCIF rises); the peripherals behind the others are not modelled so far.
+those of DMA1 and DMA2 exist (a stream's TCIF rises); a channel that waits for another one is counted.
 Assumptions: an item read and an item written take a bus clock each, channels do not wait for each other, and a
 hardware request is an edge.
 """
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_h7.twin.timeline import Event
 
 CHANNELS = 16
+_REQUESTS = 16
+"""Requests that there are here: the streams of DMA1 and DMA2 (RM0399 table 99)."""
 _TE, _CTC, _BRT, _BT, _TC = (1 << bit for bit in range(5))
 _CRQA = 1 << 16
 _EN, _SWRQ = 1 << 0, 1 << 16
@@ -100,9 +102,12 @@ class Mdma(Peripheral):
     def _hardware_request(self, first: int, stream: int) -> None:
         """Take the request of a stream: of all enabled channels that have it selected."""
         for number in range(CHANNELS):
-            selection = self[f"C{number}TBR"] & 0x3F
-            if selection == first + stream and not self[f"C{number}TCR"] & _SWRM:
+            if self._selection(number) == first + stream and not self[f"C{number}TCR"] & _SWRM:
                 self._request(number)
+
+    def _selection(self, number: int) -> int:
+        """Return TSEL: which request a channel takes."""
+        return self[f"C{number}TBR"] & 0x3F
 
     def _request(self, number: int) -> None:
         if self[f"C{number}CR"] & _EN:
@@ -250,6 +255,8 @@ class Mdma(Peripheral):
         self[name] = value & kept | before & ~kept if before & _EN else value & ~_SWRQ
         if value & _EN and not before & _EN:
             self._accept(number)
+            if not self[f"C{number}TCR"] & _SWRM and self._selection(number) >= _REQUESTS and master.is_core:
+                self.mcu.count_unmodelled(self.name, f"C{number}TBR", master, write=True)
         elif before & ~value & _EN:
             self._stop(channel)
             self._raise(number, _CTC)

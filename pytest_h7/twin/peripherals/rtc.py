@@ -60,6 +60,9 @@ class _Unit:
 _WAKE_UP_TIMER = _Unit(2, 10, _WUTF)
 _ALARMS = {"A": _Unit(0, 8, _ALRAF), "B": _Unit(1, 9, _ALRBF)}
 
+_TRIGGERS = {"RTC_ALARMA": _ALRAF, "RTC_ALARMB": _ALRBF}
+"""Signals to the low-power timers, each as high as a flag of ISR is set (RM0399 tables 375, 376)."""
+
 _LINES = {17: ((_ALRAF, 1 << 12), (_ALRBF, 1 << 13)), 18: ((_TSF, 1 << 15),), 19: ((_WUTF, 1 << 14),)}
 """EXTI line -> flags of ISR with their enable bits in CR (RM0399 49.5 and table 152)."""
 
@@ -266,6 +269,8 @@ class Rtc(Peripheral):
 
     def _update_lines(self) -> None:
         flags, enables = self["ISR"], self["CR"]
+        for signal, flag in _TRIGGERS.items():
+            self.mcu.triggers.set(signal, bool(flags & flag))
         for line, pairs in _LINES.items():
             level = False
             for flag, enable in pairs:

@@ -6,7 +6,7 @@ by counting, not by being written or restarted: not known of the hardware.
 
 Not modelled, and counted when firmware switches it on: preloaded control bits with COM events (CCPC), clearing
 of an output by ETR (OCxCE), retriggerable one-pulse modes, inputs from elsewhere than pins (TIMx_TISEL, ETRSEL,
-break inputs of comparators), the pulse modes of TRGO2.
+break inputs of comparators), and what TRGO2 makes of the edges of OC4REF to OC6REF (MMS2 from 10 on).
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class Timer(TimerCore):
 
     def write_CR2(self, value: int, master: Master) -> None:
         self._store("CR2", self._lock.keep("CR2", value), master)
+        if self.outputs.pulses_from_references:
+            self._count_write("CR2", master)
         self.inputs.configure()
         self.outputs.observe()
 

@@ -116,6 +116,12 @@ class TimerOutputs:
         mode = self._timer.field("CR2", field)
         return mode if mode <= largest else _NONE
 
+    @property
+    def pulses_from_references(self) -> bool:
+        """Whether TRGO2 is to make pulses of edges of OC4REF to OC6REF, which it does not here."""
+        field, largest = self._masters.get(f"{self._timer.name}_TRGO2", ("", 0))
+        return bool(field) and self._timer.field("CR2", field) > largest
+
     # -- events ---------------------------------------------------------------------------------
 
     def _pulse(self, mode: int) -> None:

@@ -277,3 +277,12 @@ def test_an_enabled_channel_keeps_its_settings(channel: Channel) -> None:
     channel.desk.write("MDMA.C3SAR", 0)
     assert channel.desk.read("MDMA.C3SAR") == SOURCE
     assert not channel.mcu.unmodelled
+
+
+def test_a_request_that_never_comes_is_counted(channel: Channel) -> None:
+    quadspi = 22
+    channel.set_up(settings(BLOCK, flags=PKE), 4, TBR=15)
+    assert not channel.mcu.unmodelled
+    channel.desk.write("MDMA.C3CR", 0)
+    channel.set_up(settings(BLOCK, flags=PKE), 4, TBR=quadspi)
+    assert channel.mcu.unmodelled == {("MDMA", "C3TBR", "cm7", "write"): 1}

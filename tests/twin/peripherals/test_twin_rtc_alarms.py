@@ -61,6 +61,24 @@ def test_alarm_sets_its_flag_and_its_line_at_the_second_it_names(rtc: Desk, name
     assert rtc.read("RTC.TR") == 0x120005
 
 
+@pytest.mark.parametrize(("name", "timer"), [("A", "LPTIM1"), ("B", "LPTIM2")])
+def test_alarm_starts_a_low_power_timer(rtc: Desk, name: str, timer: str) -> None:
+    rtc.write("RCC.APB1LENR", 1 << 9)
+    rtc.write("RCC.APB4ENR", 1 << 9 | 1 << 16)
+    rising, selection = 1 << 17, {"A": 1, "B": 2}[name] << 13
+    for register, value in (("CFGR", rising | selection), ("CR", 1), ("ARR", 0xFFFF), ("CR", 1 | 1 << 2)):
+        rtc.write(f"{timer}.{register}", value)
+    set_calendar(rtc, 0x120000)
+    arm(rtc, 1 << 31 | 0x120005, name=name)
+    seconds(rtc, 4.9)
+    assert (rtc.field(f"{timer}.ISR.EXTTRIG"), rtc.read(f"{timer}.CNT")) == (0, 0)
+    seconds(rtc, 0.1)
+    rtc.run(10)
+    assert rtc.field(f"{timer}.ISR.EXTTRIG") == 1
+    assert rtc.read(f"{timer}.CNT") > 0
+    assert not rtc.mcu.unmodelled
+
+
 def test_alarm_without_its_interrupt_sets_the_flag_only(rtc: Desk) -> None:
     set_calendar(rtc, 0x120000)
     listen(rtc, ALARM_LINE)

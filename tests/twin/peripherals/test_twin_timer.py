@@ -209,6 +209,24 @@ def test_urs_keeps_the_flag_away_from_software_updates(bench: Bench) -> None:
     assert bench.read("TIM7", "SR") == UIF
 
 
+@pytest.mark.parametrize(
+    ("timer", "register", "value", "counted"),
+    [
+        ("TIM1", "CR2", 9 << 20, False),
+        ("TIM1", "CR2", 10 << 20, True),
+        ("TIM8", "CR2", 15 << 20, True),
+        ("TIM1", "CR2", 1, True),
+        ("TIM2", "TISEL", 1, True),
+    ],
+)
+def test_what_is_not_modelled_is_counted_when_it_is_switched_on(
+    bench: Bench, timer: str, register: str, value: int, counted: bool
+) -> None:
+    """CR2: MMS2 that makes OC6REF to TRGO2, pulses at edges of references, and CCPC."""
+    bench.write(timer, **{register: value})
+    assert bench.mcu.unmodelled == ({(timer, register, "cm7", "write"): 1} if counted else {})
+
+
 def test_a_zero_auto_reload_value_blocks_the_counter(bench: Bench) -> None:
     bench.write("TIM2", ARR=0, CR1=CEN)
     bench.ticks(100)

@@ -306,6 +306,14 @@ def test_one_low_power_timer_triggers_another(bench: Bench) -> None:
     assert bench.read("LPTIM3", "CNT") == 25
 
 
+def test_a_trigger_from_elsewhere_is_counted(bench: Bench) -> None:
+    comparator = 6 << 13
+    bench.write("LPTIM1", CFGR=comparator)
+    assert not bench.mcu.unmodelled
+    bench.write("LPTIM1", CFGR=comparator | RISING_TRIGGER)
+    assert bench.mcu.unmodelled == {("LPTIM1", "CFGR", "cm7", "write"): 1}
+
+
 def test_an_output_can_clock_its_own_timer(bench: Bench) -> None:
     """Each edge makes the next, a little later."""
     bench.switch("PG13", 1)
