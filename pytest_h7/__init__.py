@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from pytest_h7.board.hsem import Semaphore
     from pytest_h7.board.images import Image, ImagePair, Segment, reference_image
     from pytest_h7.board.option_bytes import OptionBytes
+    from pytest_h7.board.watch import ExpectedFault, ExpectedReset
     from pytest_h7.diagnosis.causes import Cause, Diagnosis
     from pytest_h7.errors import (
         BootContractBroken,
+        ChipReset,
         ConsoleUnavailable,
+        CoreFaulted,
         CoreUnreachable,
         FirmwareError,
         FlashError,
@@ -53,10 +56,13 @@ _MODULES = {
     "board.hsem": ("Semaphore",),
     "board.images": ("Image", "ImagePair", "Segment", "reference_image"),
     "board.option_bytes": ("OptionBytes",),
+    "board.watch": ("ExpectedFault", "ExpectedReset"),
     "diagnosis.causes": ("Cause", "Diagnosis"),
     "errors": (
         "BootContractBroken",
+        "ChipReset",
         "ConsoleUnavailable",
+        "CoreFaulted",
         "CoreUnreachable",
         "FirmwareError",
         "FlashError",

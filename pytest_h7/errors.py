@@ -46,6 +46,14 @@ class WaitTimeout(FirmwareError):
     """What a test waited for did not happen in time."""
 
 
+class CoreFaulted(FirmwareError):
+    """A core has recorded a fault, or is locked up, and the test did not expect it; or it did, and none came."""
+
+
+class ChipReset(FirmwareError):
+    """The chip has been reset, and not by the test, which did not expect it; or it did, and none came."""
+
+
 class BootContractBroken(FirmwareError):
     """The two cores did not start as the boot contract says."""
 

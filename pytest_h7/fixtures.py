@@ -84,7 +84,7 @@ def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
 def _kept_as_it_was(
     test: str, board: Board, marked: Mapping[str, int], policy: OptionBytesPolicy
 ) -> Iterator[None]:
-    """Have option bytes in force for a test; put them, and DBGMCU, back whatever happens."""
+    """Have option bytes in force for a test; put them back whatever happens."""
     bench, ledger = board.bench, board.option_ledger
 
     def settle() -> None:
@@ -98,9 +98,6 @@ def _kept_as_it_was(
         yield
     finally:
         with bench.probe.usage.purpose("clean-up"):
-            with suppress(H7Error):
-                # Who comes next finds a board without power and says so.
-                bench.insist(bench.connection.restore_debug_configuration)
             try:
                 settle()
             except InfrastructureError:

@@ -133,10 +133,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """With ``--h7-twin-strict``, fail a test whose firmware relies on what is not modelled."""
-    result = yield
+    """Fail a test during which a core has faulted or the chip was reset without being expected.
+
+    With ``--h7-twin-strict``, also one whose firmware relies on what is not modelled.
+    """
+    session = item.config.stash[session_key]
+    try:
+        result = yield
+    except (Exception, pytest.fail.Exception) as error:
+        if uses_board_key in item.stash:
+            session.add_incidents(error)
+        raise
     if uses_board_key in item.stash:
-        item.config.stash[session_key].check_fidelity()
+        session.check_incidents()
+        session.check_fidelity()
     return result
 
 

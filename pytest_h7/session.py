@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,15 +90,34 @@ class BoardSession:
             self.fidelity.end(self.board)
             self.board.bench.write_trace()
 
+    def check_incidents(self) -> None:
+        """Raise what has happened to the cores during this test without being expected; more of it as notes."""
+        with self.board.bench.probe.usage.purpose("watch"):
+            incidents = self.board.bench.insist(self.board.watch.end)
+        if incidents:
+            first, *others = incidents
+            for other in others:
+                first.add_note(str(other))
+            raise first
+
+    def add_incidents(self, error: BaseException) -> None:
+        """Note in the error of a test what has happened to the cores meanwhile; nothing if they do not answer."""
+        with self.board.bench.probe.usage.purpose("watch"), suppress(H7Error):
+            for incident in self.board.watch.end():
+                error.add_note(str(incident))
+
     def check_fidelity(self) -> None:
         """With ``--h7-twin-strict``, raise UnmodelledRegister for what has been touched during this test."""
         if self.settings.twin_strict:
             self.fidelity.check(self.board)
 
     def close(self) -> None:
-        """Disconnect, with the option bytes put back if the last test could not."""
+        """Disconnect, with DBGMCU as configured, and the option bytes put back if the last test could not."""
         if self._bench is not None:
             if self._board is not None:
+                with suppress(H7Error):
+                    # The next run finds a board without power and says so.
+                    self._bench.connection.restore_debug_configuration()
                 try:
                     self._board.option_ledger.put_back()
                 except H7Error as error:

@@ -124,6 +124,13 @@ class TwinCheckpoints:
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
+    def _reset_flags(self) -> list[str]:
+        """Return the flags that are set in RCC_RSR: they are of resets on the way, or before it."""
+        bank = self._board.mcu.rcc.banks["cm7"]
+        return [
+            name for name, field in bank.map.registers["RSR"].fields.items() if field.extract(bank["RSR"])
+        ]
+
     def _put_back(self, kept: _Checkpoint) -> None:
         with uninterrupted():
             self._board.restore(kept.snapshot, after=kept.duration)
@@ -131,6 +138,7 @@ class TwinCheckpoints:
             self._board.mcu.unmodelled_accesses += kept.unmodelled
             self._board.mcu.warnings += kept.warnings
             self._bench.connection.target.set_breakpoint_units_enabled(kept.breakpoint_units)
+            self._bench.connection.target.resets.note_own(*self._reset_flags())
             console = self._bench.opened_console
             if console is not None and kept.console is not None:
                 console.restore(kept.console)

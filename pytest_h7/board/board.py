@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,7 @@ from pytest_h7.board.option_bytes import OptionBytes
 from pytest_h7.board.option_ledger import OptionLedger
 from pytest_h7.board.option_registers import OptionRegisters
 from pytest_h7.board.registers import Registers
+from pytest_h7.board.watch import ExpectedFault, ExpectedReset, Watch
 from pytest_h7.errors import CoreUnreachable, H7Error, TargetAccessError, WaitTimeout
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Board:
         registers: All peripheral registers by name.
         option_bytes: The option bytes.
         option_ledger: What puts them back after a test.
+        watch: What notices faults and resets that a test has not asked for.
         images: The images that symbols are looked up in, None before a test has asked for any.
     """
 
@@ -107,6 +110,7 @@ class Board:
         )
         self.option_ledger = OptionLedger(registers, bench.option_journal())
         self.option_bytes = OptionBytes(registers, self.option_ledger)
+        self.watch = Watch(self)
 
     def _make_core(self, name: str, apsel: int) -> Core:
         def image() -> Image | None:
@@ -320,15 +324,44 @@ class Board:
         """Bring the board into the state a test may expect.
 
         No breakpoints and watchpoints are left, DBGMCU is configured as asked for, no pin is driven, no core is
-        halted by the debugger.
+        halted by the debugger. From now on both cores are watched.
         """
         with self.bench.probe.usage.purpose("clean-up"):
             self.bench.release_pins()
             with translated_errors("clean up after the last test"):
                 self._connection.clean()
-            for core in self.cores:
-                if core.is_halted:
-                    core.resume()
+            self.watch.begin()
+
+    def expect_fault(self, core: str, timeout: float = 0.0) -> AbstractContextManager[ExpectedFault]:
+        """Expect a core to fault, or to lock up, until the end of the context; unexpected that fails the test.
+
+        What the core has done since the test began counts as well: a firmware that faults as it starts has done so
+        before the test comes to this line.
+
+        ``with h7_board.expect_fault("cm4") as expected: ...``; afterwards `expected.fault` is what it was.
+
+        Args:
+            core: ``"cm7"`` or ``"cm4"``.
+            timeout: How long to wait for it at the end of the context, in seconds of board time.
+
+        Raises:
+            CoreFaulted: it has not.
+        """
+        return self.watch.expect_fault(core, timeout)
+
+    def expect_reset(self, timeout: float = 0.0) -> AbstractContextManager[ExpectedReset]:
+        """Expect the chip to be reset by something else than the test; unexpected that fails it.
+
+        By a watchdog, the firmware itself, a brown-out or the reset button, between the begin of the test and the
+        end of the context. Afterwards `flags` of what the context gives are those of RCC_RSR that tell why.
+
+        Args:
+            timeout: How long to wait for it at the end of the context, in seconds of board time.
+
+        Raises:
+            ChipReset: it has not been.
+        """
+        return self.watch.expect_reset(timeout)
 
     def snapshot(self) -> Snapshot:
         """Return the state of both cores, the domains and the taken semaphores.

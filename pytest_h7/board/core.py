@@ -176,6 +176,11 @@ class Core:
     def __repr__(self) -> str:
         return f"<Core {self.name}>"
 
+    @property
+    def apsel(self) -> int:
+        """The number of the access port in front of the core."""
+        return self._port.apsel
+
     # -- state ------------------------------------------------------------------------------------
 
     @property

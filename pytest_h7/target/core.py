@@ -128,6 +128,8 @@ class STM32H755Core(CortexM):
             value = self._known[addr]
         elif self._banked and addr in _HALTING_REGISTERS:
             value = self.ap.dp.read_ap(self._bank_address(addr))
+            if addr == CortexM.DHCSR:
+                self.session.target.resets.note(self.ap.address.apsel, value)
         else:
             return super().read_memory(addr, transfer_size, now)
         return value if now else lambda: value

@@ -20,6 +20,7 @@ from pytest_h7.target.core import CORE_NAMES, STM32H755Core, examine, isolate_br
 from pytest_h7.target.cross_trigger import CrossTrigger
 from pytest_h7.target.memory_map import memory_map
 from pytest_h7.target.patience import make_debug_port_patient, make_port_patient
+from pytest_h7.target.sightings import ResetSightings, watch_port
 from pytest_h7.target.topology import FixedTopology, create_access_port
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class STM32H755(CoreSightTarget):
 
     Attributes:
         sleep: Waits for a number of seconds of board time; a virtual probe brings its own.
+        resets: The resets of the cores that have been seen.
     """
 
     VENDOR = "STMicroelectronics"
@@ -108,6 +110,7 @@ class STM32H755(CoreSightTarget):
         make_debug_port_patient(self.dp)
         self.sleep: Callable[[float], None] = getattr(session.probe, "sleep", time.sleep)
         self._left_armed: set[int] = set()
+        self.resets = ResetSightings()
 
     # -- connecting -----------------------------------------------------------------------------------
 
@@ -150,6 +153,7 @@ class STM32H755(CoreSightTarget):
         bus.write_memory(DBGMCU_AP2_ADDRESS + _DBGMCU["CR"].offset, debug_configuration(mode))
         bus.write_memory_block32(DBGMCU_AP2_ADDRESS + _DBGMCU["APB3FZ1"].offset, freeze_configuration())
         if self.dp.is_reset_asserted():
+            self.resets.note_own()
             self._release_nrst_and_catch_cm7()
 
     def _release_nrst_and_catch_cm7(self) -> bool:
@@ -230,6 +234,7 @@ class STM32H755(CoreSightTarget):
 
     def reconnect(self) -> None:
         """Take up the connection again after the board has lost its power and got it back."""
+        self.resets.note_own("PORRSTF", "BORRSTF")
         probe = self.session.probe
         probe.disconnect()
         self.dp.connect()
@@ -251,6 +256,7 @@ class STM32H755(CoreSightTarget):
             port = create_access_port(self.dp, access_ports()[apsel])
             self.dp.aps[port.address] = port
         make_port_patient(port)
+        watch_port(port, self.resets)
         return port
 
     def core(self, name: str) -> CortexM | None:
@@ -334,6 +340,7 @@ class STM32H755(CoreSightTarget):
             hardware: Use NRST.
         """
         self._disarm()
+        self.resets.note_own(*(() if hardware else ("SFT1RSTF", "SFT2RSTF")))
         armed, caught = [], []
         for apsel, name in CORE_NAMES.items():
             found = self._attach(apsel) if name in catch else None

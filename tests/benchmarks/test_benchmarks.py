@@ -57,10 +57,10 @@ def test_transfers_and_board_time_of_the_connection(tmp_path: Path) -> None:
 
 def test_transfers_of_a_test(tmp_path: Path) -> None:
     figures = measure(tmp_path, "test_transfers", "flashed_test_transfers", "test_overhead_ms")
-    # Is DBGMCU as configured, is the CM7 halted, is the CM4; then DBGMCU again and the option bytes: five reads.
-    assert figures["test_transfers"] == 10
-    # And one read for each image, and NRST low and high, after which DBGMCU is read once more.
-    assert figures["test_transfers"] < figures["flashed_test_transfers"] <= 17
+    # Is DBGMCU as configured, the state of each core, that again at the end, and the option bytes: six reads.
+    assert figures["test_transfers"] == 12
+    # And one read for each image, NRST low and high, and why there was a reset.
+    assert figures["test_transfers"] < figures["flashed_test_transfers"] <= 21
     assert 0 < figures["test_overhead_ms"] < 1000
 
 

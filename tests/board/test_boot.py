@@ -198,7 +198,9 @@ def test_cm4_that_never_sleeps_breaks_the_boot_contract(
 
 @pytest.mark.h7_images(cm4=reference_image("cm4_lockup"))
 def test_locked_up_cm4_can_still_be_read(h7_board: Board, h7_flashed: ImagePair, cm4: Core) -> None:
-    h7_board.wait_until(lambda: cm4.state is CoreState.LOCKUP, 0.1)
+    with h7_board.expect_fault("cm4", timeout=0.1):
+        pass
+    assert cm4.state is CoreState.LOCKUP
     assert h7_board.ap[3].readable
     assert h7_board.ap[3].explain().cause is Cause.NONE
 

@@ -13,8 +13,10 @@ RESERVED_ADDRESS = 0x3900_0000
 @pytest.fixture
 def faulted(started: Board) -> Board:
     """The board after a press, on which the CM7 has read a reserved address."""
-    started.exti[13].trigger()
-    started.sleep(0.02)
+    with started.expect_fault("cm7") as expected:
+        started.exti[13].trigger()
+        started.sleep(0.02)
+    assert expected.fault is not None
     return started
 
 
@@ -62,9 +64,9 @@ def test_store_to_a_reserved_address(started: Board, name: str) -> None:
     core.write_bytes(unused, STORE)
     core.registers["r1"] = RESERVED_ADDRESS
     core.registers["pc"] = unused
-    core.resume()
-    started.sleep(0.001)
-    fault = core.fault
+    with started.expect_fault(name, timeout=0.001) as expected:
+        core.resume()
+    fault = expected.fault
     assert fault is not None
     assert {"IMPRECISERR", "FORCED"} <= set(fault.flags)
     assert fault.address is None

@@ -32,8 +32,9 @@ def test_system_reset_sets_the_flag_of_the_cm7(started: Board) -> None:
 def test_system_reset_by_the_cm4_sets_its_flag(started: Board) -> None:
     remove_reset_flags(started)
     started.cm4.halt()
-    started.ap[3].write_u32(AIRCR, SYSRESETREQ)
-    started.sleep(0.001)
+    with started.expect_reset(timeout=0.001) as expected:
+        started.ap[3].write_u32(AIRCR, SYSRESETREQ)
+    assert "SFT2RSTF" in expected.flags
     wait_until_ready(started)
     flags = started.registers.RCC_C1.RSR
     assert (flags.PINRSTF, flags.SFT1RSTF, flags.SFT2RSTF) == (1, 0, 1)

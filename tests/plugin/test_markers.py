@@ -70,7 +70,8 @@ def test_images_of_a_marker_are_flashed(run: Run) -> None:
 
         @pytest.mark.h7_images(cm4={str(reference_image("cm4_lockup"))!r})
         def test_locked_up(h7_board, h7_flashed, cm4):
-            h7_board.wait_until(lambda: cm4.state is CoreState.LOCKUP, 0.1)
+            with h7_board.expect_fault("cm4"):
+                h7_board.wait_until(lambda: cm4.state is CoreState.LOCKUP, 0.1)
 
         def test_reference_again(started, cm4):
             assert cm4.state in (CoreState.RUNNING, CoreState.SLEEPING)

@@ -51,7 +51,8 @@ def test_banks_that_a_test_has_swapped(run: Run, virtual: VirtualBoard) -> None:
     before = bytes(virtual.mcu.memory("flash bank 1"))
     source = """
         def test_swaps(h7_board):
-            h7_board.option_bytes.set(SWAP_BANK_OPT=1)
+            with h7_board.expect_fault("cm4"):  # which runs the CM7's image now
+                h7_board.option_bytes.set(SWAP_BANK_OPT=1)
         """
     run(source, CHECK).assert_outcomes(passed=1, errors=1)
     assert not virtual.mcu.flash.swapped

@@ -172,12 +172,12 @@ def test_frequency_is_the_next_lower_one_of_the_probe(
 
 def test_slow_clock_costs_board_time(run: Run, pytester: pytest.Pytester) -> None:
     def board_time(frequency: int) -> float:
-        source = "def test_it(h7_board): h7_board.cm7.read_bytes(0x0800_0000, 6144)"
+        source = "def test_it(h7_board): h7_board.cm7.read_bytes(0x0800_0000, 30720)"
         run(source, f"--h7-frequency={frequency}", "--junitxml=it.xml").assert_outcomes(passed=1)
         return recorded_costs(pytester.path / "it.xml")["test_it"][0]
 
-    # 1536 words of 46 bits each.
-    assert board_time(1_000_000) - board_time(8_000_000) == pytest.approx(1536 * 46 * 7 / 8e6, rel=0.2)
+    # 7680 words of 46 bits each.
+    assert board_time(1_000_000) - board_time(8_000_000) == pytest.approx(7680 * 46 * 7 / 8e6, rel=0.2)
 
 
 @pytest.mark.parametrize(("how", "goes_on"), [("attach", True), ("under-reset", False)])
