@@ -88,7 +88,8 @@ class TwinCheckpoints:
         return self._bench.clock.time(), self._bench.probe.transfers
 
     def _is_quiet(self) -> bool:
-        return self._bench.connection.is_quiet
+        surroundings = self._bench.surroundings
+        return self._bench.connection.is_quiet and (surroundings is None or surroundings.at_rest)
 
     def _surroundings(self) -> Hashable:
         """Return what must be the same for a kept state to be right: what a reset would not change."""

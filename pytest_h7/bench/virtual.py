@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_pin_drive, check_wire, short_circuit
 from pytest_h7.bench.stimulus import Loopback, parse_pin
-from pytest_h7.twin.pins import PinContention
+from pytest_h7.twin.pin_clock import PinClock
+from pytest_h7.twin.pins import PinContention, Pull
 from pytest_h7.twin.resets import NOMINAL_SUPPLY
 from pytest_h7.twin.serial_peer import SerialPeer
 
@@ -57,29 +58,55 @@ class TwinPower:
 
 
 class TwinSurroundings:
-    """What can be joined to the pins of the virtual board: wires, serial lines, another supply voltage."""
+    """What can be joined to the pins of the virtual board: wires, resistors, clocks, serial lines, a supply."""
 
     def __init__(self, board: VirtualBoard) -> None:
         self._mcu = board.mcu
         self._wires: set[tuple[str, str]] = set()
         self._peers: list[SerialPeer] = []
+        self._clocks: dict[str, PinClock] = {}
+        self._pulls: dict[str, Pull] = {}
+        """Pins with another resistor than the board has, and that one."""
+        self._supply_changed = False
 
     def connect(self, pin: str, other: str) -> None:
         """Join two pins by a wire; raise SafetyError if both are outputs."""
-        modes = []
-        for name in (pin, other):
-            port, number = parse_pin(name)
-            modes.append(self._mcu.gpio[port]["MODER"] >> 2 * number & 3)
-        check_wire(pin, other, modes)
+        check_wire(pin, other, [self._mode(pin), self._mode(other)])
         with uninterrupted():
             self._mcu.pins.connect(pin, other)
             self._wires.add((pin, other))
+
+    def _mode(self, pin: str) -> int:
+        port, number = parse_pin(pin)
+        return self._mcu.gpio[port]["MODER"] >> 2 * number & 3
+
+    def pull(self, pin: str, high: bool | None) -> None:
+        """Fit a pull resistor; None restores what the board has."""
+        parse_pin(pin)
+        with uninterrupted():
+            own = self._pulls.setdefault(pin, self._mcu.pins.external_pull(pin))
+            self._mcu.pins.set_external_pull(pin, own if high is None else Pull(high))
+
+    def clock(self, pin: str, hz: float | None) -> None:
+        """Put a square wave on a pin; None ends it."""
+        mode = self._mode(pin)
+        with uninterrupted():
+            if pin in self._clocks:
+                self._clocks.pop(pin).stop()
+            if hz is not None:
+                check_pin_drive(pin, mode)
+                self._clocks[pin] = PinClock(self._mcu, pin, hz)
 
     def disconnect(self, pin: str, other: str) -> None:
         """Take a wire away."""
         with uninterrupted():
             self._wires -= {(pin, other), (other, pin)}
             self._mcu.pins.disconnect(pin, other)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing that was joined has a state of its own: no clock, no serial line."""
+        return not self._clocks and not self._peers
 
     def serial_peer(self, tx: str, rx: str, baud_rate: int) -> SerialPeer:
         """Return the far end of a serial line at two pins, named as the chip sees them."""
@@ -93,6 +120,7 @@ class TwinSurroundings:
     def set_supply(self, volts: float) -> None:
         """Apply another voltage to VDD."""
         with uninterrupted():
+            self._supply_changed = True
             self._mcu.set_supply(round(1000 * volts))
 
     def clear(self) -> None:
@@ -101,8 +129,14 @@ class TwinSurroundings:
             self.disconnect(pin, other)
         while self._peers:
             self._peers.pop().detach()
-        if self._mcu.supply_millivolts not in (0, NOMINAL_SUPPLY):
-            self._mcu.set_supply(NOMINAL_SUPPLY)
+        for pin in list(self._clocks):
+            self.clock(pin, None)
+        for pin in list(self._pulls):
+            self.pull(pin, None)
+            del self._pulls[pin]
+        if self._supply_changed:
+            self.set_supply(NOMINAL_SUPPLY / 1000)
+            self._supply_changed = False
 
 
 class TwinStimulus:

@@ -91,6 +91,28 @@ class Pin:
             raise H7Error(f"A wire joins {self.name} to another pin, not to itself.")
         self._bench.require_surroundings().connect(self.name, other)
 
+    def pull(self, high: bool | None) -> None:
+        """Fit a resistor that pulls the pin up, or down, until the end of the test; None takes it away.
+
+        It is stronger than the chip's own, and weaker than any output.
+
+        Raises:
+            H7Error: this bench has nobody who does it; ask for ``h7_requires("surroundings")``.
+        """
+        self._bench.require_surroundings().pull(self.name, high)
+
+    def clock(self, hz: float | None) -> None:
+        """Put a square wave on the pin, which begins high, until the end of the test; None ends it.
+
+        Raises:
+            SafetyError: the firmware has the pin as an output.
+            H7Error: it is no frequency above 0 Hz, or this bench has nobody who does it; ask for
+                ``h7_requires("surroundings")``.
+        """
+        if hz is not None and hz <= 0:
+            raise H7Error(f"A clock at {self.name} has more than 0 Hz, not {hz:g}.")
+        self._bench.require_surroundings().clock(self.name, hz)
+
     def disconnect(self, other: str) -> None:
         """Take the wire to another pin away."""
         self._bench.require_surroundings().disconnect(self.name, other)
@@ -126,4 +148,4 @@ class Led:
     @property
     def is_on(self) -> bool:
         """Whether the LED is lit; one whose pin the firmware has not set up is dark."""
-        return self.pin.mode is PinMode.OUTPUT and self.pin.level is self.lit_high
+        return self.pin.mode in (PinMode.OUTPUT, PinMode.ALTERNATE) and self.pin.level is self.lit_high

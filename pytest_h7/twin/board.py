@@ -108,7 +108,7 @@ class VirtualBoard:
     def record_signals(self) -> SignalRecorder:
         """Return what keeps every change of the board's signals from now on; the same each time."""
         if self._recorder is None:
-            self._recorder = SignalRecorder(self.mcu, self.picoseconds)
+            self._recorder = SignalRecorder(self.mcu, self.description.leds, self.picoseconds)
         return self._recorder
 
     def sleep(self, seconds: float) -> None:

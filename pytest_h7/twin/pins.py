@@ -121,6 +121,13 @@ class Pins:
         self.refresh()
         return self._pin(name).level
 
+    def driven(self, name: str) -> bool | None:
+        """Return the level that the chip drives a pin to, None where it does not.
+
+        Ask for it only of a pin that somebody watches: outputs that move by themselves may be behind at others.
+        """
+        return self._driven(self._pin(name))
+
     def drive(self, name: str, level: bool) -> None:
         """Hold a pin at a level from outside until `release`.
 
@@ -145,6 +152,10 @@ class Pins:
         pin = self._pin(name)
         pin.external_pull = pull
         self._settle(pin)
+
+    def external_pull(self, name: str) -> Pull:
+        """Return the pull resistor on the board."""
+        return self._pin(name).external_pull
 
     def set_wake_up(self, name: str, enabled: bool, pull: Pull) -> None:
         """Make a pin a wake-up pin of PWR, which then learns of its edges and pulls it, in Standby too."""

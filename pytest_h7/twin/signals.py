@@ -1,12 +1,13 @@
 """What happens on the board, as signals over board time.
 
 Signals are the modes of both cores and what they execute (``cm7.mode``, ``cm4.exception``), the domains
-(``domains.D2``), the semaphores (``hsem.HSEM0``), the pins (``pins.PB0``), NRST and the supply (``board.NRST``).
+(``domains.D2``), the semaphores (``hsem.HSEM0``), the pins (``pins.PB0``), the LEDs by the board's names for them
+(``leds.LD1``, high while lit), NRST and the supply (``board.NRST``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pytest_h7.chip.interrupts import IRQ_LINES, exception_name, irq_name
 from pytest_h7.twin.pins import PINS_PER_PORT, PORTS
 
 if TYPE_CHECKING:
+    from pytest_h7.chip.boards import Contact
     from pytest_h7.twin.mcu import Mcu
 
 Value = bool | str
@@ -30,11 +32,13 @@ class SignalRecorder:
 
     Args:
         mcu: The chip.
+        leds: The LEDs of the board.
         now: Its time in picoseconds, which never goes back.
     """
 
-    def __init__(self, mcu: Mcu, now: Callable[[], int]) -> None:
+    def __init__(self, mcu: Mcu, leds: Mapping[str, Contact], now: Callable[[], int]) -> None:
         self._mcu = mcu
+        self._leds = leds
         self._now = now
         self._changes: list[Change] = []
         self._last: dict[str, Value] = {}
@@ -66,6 +70,7 @@ class SignalRecorder:
 
     def _pin_changed(self, name: str, level: bool) -> None:
         self._note([(f"pins.{name}", level)])
+        self._note(self._lit())
 
     def _look(self) -> None:
         self._note(self._signals())
@@ -81,6 +86,10 @@ class SignalRecorder:
             for number in range(PINS_PER_PORT):
                 yield f"pins.P{port}{number}", self._mcu.pins.level(f"P{port}{number}")
 
+    def _lit(self) -> Iterator[tuple[str, Value]]:
+        for name, led in self._leds.items():
+            yield f"leds.{name}", self._mcu.pins.driven(led.pin) is led.active_high
+
     def _signals(self) -> Iterator[tuple[str, Value]]:
         mcu = self._mcu
         for name, core in mcu.cores.items():
@@ -91,6 +100,7 @@ class SignalRecorder:
             yield f"domains.{domain}", mcu.domain_state(domain)
         for number, owner in enumerate(mcu.hsem.owners()):
             yield f"hsem.HSEM{number}", owner or "free"
+        yield from self._lit()
         yield "board.NRST", not mcu.nrst_asserted
         yield "board.powered", mcu.powered
 

@@ -53,6 +53,74 @@ def test_a_wire_has_two_ends(started):
         started.gpio["PA5"].connect("PA5")
 """
 
+LEVELS = """
+import pytest
+from pytest_h7 import H7Error, SafetyError
+
+
+def make_input(board, pin):
+    setattr(board.registers.RCC_C1.AHB4ENR, f"GPIO{pin[1]}EN", 1)
+    setattr(getattr(board.registers, f"GPIO{pin[1]}").MODER, f"MODE{pin[2:]}", 0)
+
+def test_resistor_pulls_and_an_output_is_stronger(started):
+    pin = started.gpio["PA5"]
+    make_input(started, "PA5")
+    assert not pin.level
+    pin.pull(True)
+    assert pin.level
+    pin.drive(False)
+    assert not pin.level
+    pin.release()
+    assert pin.level
+    pin.pull(None)
+    assert not pin.level
+
+def test_resistor_of_the_board_is_back(started):
+    started.gpio["PC13"].pull(True)
+    assert started.gpio["PC13"].level
+    started.gpio["PC13"].pull(None)
+    assert not started.gpio["PC13"].level
+
+def test_what_is_left_behind(started):
+    started.gpio["PA5"].pull(True)
+    started.gpio["PA6"].clock(1000)
+    started.set_supply(0)
+
+def test_is_gone(started):
+    make_input(started, "PA5")
+    make_input(started, "PA6")
+    for _ in range(4):
+        assert not started.gpio["PA5"].level
+        assert not started.gpio["PA6"].level
+        started.sleep(0.0003)
+
+def test_clock_is_seen_by_the_firmware(started, cm7):
+    before = cm7.variable("exti_count").value
+    started.gpio["PC13"].clock(500)
+    started.sleep(0.0201)
+    assert cm7.variable("exti_count").value - before == 11
+    started.gpio["PC13"].clock(None)
+    started.sleep(0.01)
+    assert cm7.variable("exti_count").value - before == 11
+
+@pytest.mark.parametrize("turn", range(2))
+def test_state_with_a_clock_is_not_kept(started, turn):
+    started.gpio["PA6"].clock(1000)
+    started.reach("ticking", lambda: started.sleep(0.001))
+
+def test_and_so_does_not_come_back(started):
+    make_input(started, "PA6")
+    for _ in range(4):
+        assert not started.gpio["PA6"].level
+        started.sleep(0.0003)
+
+def test_what_cannot_be(started):
+    with pytest.raises(H7Error, match="^A clock at PC13 has more than 0 Hz, not -1.$"):
+        started.gpio["PC13"].clock(-1)
+    with pytest.raises(SafetyError, match="PB0"):
+        started.gpio["PB0"].clock(1000)
+"""
+
 SERIAL = """
 import pytest
 
@@ -109,8 +177,8 @@ def test_supply_is_back(started, h7_probe):
 
 @pytest.mark.parametrize(
     ("source", "passed"),
-    [(WIRE, 5), (SERIAL, 3), (BOUNCE, 2), (SUPPLY, 3)],
-    ids=["wire", "serial", "bounce", "supply"],
+    [(WIRE, 5), (LEVELS, 9), (SERIAL, 3), (BOUNCE, 2), (SUPPLY, 3)],
+    ids=["wire", "levels", "serial", "bounce", "supply"],
 )
 def test_on_the_virtual_board(run: Run, source: str, passed: int) -> None:
     run(source).assert_outcomes(passed=passed)
@@ -125,6 +193,8 @@ def test_real_board_has_no_hands(run: Run, real_board: str) -> None:
         def test_it(h7_board):
             for action in (
                 lambda: h7_board.gpio["PA5"].connect("PE12"),
+                lambda: h7_board.gpio["PA5"].pull(True),
+                lambda: h7_board.gpio["PA5"].clock(1000),
                 lambda: h7_board.serial_peer("PD8", "PD9"),
                 lambda: h7_board.set_supply(3.0),
             ):

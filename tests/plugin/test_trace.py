@@ -74,6 +74,31 @@ def test_every_press_and_its_interrupts(traced: Changes) -> None:
             assert 0 <= entry - rise < 5_000_000_000
 
 
+def test_leds_have_their_names(traced: Changes) -> None:
+    assert values(traced, "leds.LD1").count("1") == 2, "each test begins at a start, and a press toggles it"
+    assert set(values(traced, "leds.LD3")) == {"0"}
+
+
+def test_led_that_is_lit_by_a_low_pin_is_dark_until_the_pin_is_an_output(
+    run_apart: Run, tmp_path: Path
+) -> None:
+    board, path = tmp_path / "own.toml", tmp_path / "trace.vcd"
+    board.write_text(
+        'name = "own"\nsupply = "smps"\n[hse]\nhz = 8_000_000\nbypass = true\n'
+        '[leds]\nGREEN = { pin = "PA5", lit = "low" }\n'
+    )
+    test = """
+    def test_it(h7_board):
+        h7_board.sleep(0.001)
+        h7_board.registers.RCC_C1.AHB4ENR.GPIOAEN = 1
+        h7_board.registers.GPIOA.MODER.MODE5 = 1
+        h7_board.sleep(0.001)
+        h7_board.registers.GPIOA.ODR.OD5 = 1
+    """
+    run_apart(test, f"--h7-trace={path}", f"--h7-board={board}").assert_outcomes(passed=1)
+    assert values(read(path), "leds.GREEN") == ["0", "1", "0"]
+
+
 def test_start_of_the_cores(traced: Changes) -> None:
     (locked, freed) = (
         next(change for change in traced["hsem.HSEM0"] if change[1] != "free"),

@@ -107,6 +107,7 @@ class Gpio(Peripheral):
                 function=self.alternate_function(pin),
                 open_drain=open_drain,
             )
+        self.mcu.observe()
 
     # -- data -----------------------------------------------------------------------------------
 
