@@ -1,4 +1,4 @@
-"""The command line: ``pytest-h7`` with the commands ``list``, ``flash``, ``recover`` and ``twin --fidelity``."""
+"""The command line ``pytest-h7``: what is there, what a board shows, what is wrong with it, and flashing it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from pytest_h7.board_commands import add_board_commands
+from pytest_h7.doctor_command import add_doctor_command
 from pytest_h7.errors import H7Error
 from pytest_h7.flash_command import add_flash_command
 from pytest_h7.recover_command import add_recover_command
 
 
 def _list_boards(arguments: argparse.Namespace) -> None:
-    """Print what can stand behind ``--h7-probe``."""
+    """Print what can stand behind ``--h7-probe``: serial number, what it is, its serial port, and who has it."""
     from pytest_h7.bench.lease import probe_folder, who_has
-    from pytest_h7.bench.probes import connected_probes
+    from pytest_h7.bench.probes import Probe, board_behind, connected_probes
+    from pytest_h7.bench.serial_ports import port_of
     from pytest_h7.twin.board_store import board_folder, kept_boards
 
-    rows = [
-        (probe.unique_id, probe.product_name, who_has(probe_folder(probe.unique_id)))
-        for probe in connected_probes()
-    ]
+    rows = []
+    for driver in connected_probes():
+        probe, board = Probe(driver), board_behind(driver)
+        console = (
+            port_of(probe.serial, probe.usb_location) if board is None else f"h7twin://{board.name or ''}"
+        )
+        rows.append((probe.serial, probe.product, console, who_has(probe_folder(probe.serial))))
     listed = {serial for serial, *_ in rows}
-    rows.append(("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)", None))
+    rows.append(
+        ("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)", "h7twin://", None)
+    )
     rows += [
-        (f"twin:{name}", "virtual board that is kept", who_has(board_folder(name)))
+        (f"twin:{name}", "virtual board that is kept", f"h7twin://{name}", who_has(board_folder(name)))
         for name in kept_boards()
         if f"H7TWIN-{name}" not in listed
     ]
@@ -37,8 +45,9 @@ def _list_boards(arguments: argparse.Namespace) -> None:
         if not rows:
             raise H7Error(f"No probe has {wanted!r} in its serial number: there are {there}.")
     width = max(len(serial) for serial, *_ in rows)
-    for serial, product, holder in rows:
-        print(f"{serial:<{width}}  {product}" + (f", in use by {holder}" if holder else ""))
+    for serial, product, port, holder in rows:
+        console = f", console {port}" if port is not None else ", no console"
+        print(f"{serial:<{width}}  {product}{console}" + (f", in use by {holder}" if holder else ""))
 
 
 def _describe_twin(arguments: argparse.Namespace) -> None:
@@ -76,7 +85,7 @@ def _describe_twin(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code, 1 after an error of the bench."""
+    """Run the command line; return the exit code, 1 after an error; ``doctor`` has its own."""
     parser = argparse.ArgumentParser(prog="pytest-h7", description="Boards for pytest-h7.")
     parser.add_argument("--version", action="version", version=f"pytest-h7 {version('pytest-h7')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -92,12 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     twin.add_argument("peripheral", nargs="*", help="only these, with their registers (default: all)")
     twin.set_defaults(run=_describe_twin)
+    add_board_commands(commands.add_parser)
+    add_doctor_command(commands.add_parser)
     add_flash_command(commands.add_parser)
     add_recover_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
     try:
-        parsed.run(parsed)
+        return parsed.run(parsed) or 0
     except H7Error as error:
         print(f"pytest-h7: {error}", file=sys.stderr)
         return 1
-    return 0

@@ -5,6 +5,11 @@ The message of each is one sentence for the person at the desk: what is wrong, a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_h7.board.boot import BootReport
+
 
 class H7Error(Exception):
     """Base of all errors of this package."""
@@ -55,7 +60,15 @@ class ChipReset(FirmwareError):
 
 
 class BootContractBroken(FirmwareError):
-    """The two cores did not start as the boot contract says."""
+    """The two cores did not start as the boot contract says.
+
+    Attributes:
+        report: How far they came, the first stage that was missing, and why; None where nobody has looked.
+    """
+
+    def __init__(self, message: str, report: BootReport | None = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class CoreUnreachable(FirmwareError):

@@ -143,6 +143,11 @@ class Connection:
             value: int = self.target.dp.read_ap(apsel << 24 | offset)
         return value
 
+    def write_ap_register(self, apsel: int, offset: int, value: int) -> None:
+        """Write a register of an access port itself, such as CSW at 0x00."""
+        with translated_errors(f"write register 0x{offset:02X} of AP{apsel}"):
+            self.target.dp.write_ap(apsel << 24 | offset, value)
+
     def core(self, apsel: int) -> Any:
         """Return pyOCD's object for the core behind AP0 or AP3, None if it does not answer now.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,14 @@ def open_session(probe: Probe, settings: Settings) -> Session:
         ConnectionLost: the probe, the link or the supply has failed, or the chip keeps the debugger out.
         InfrastructureError: the probe cannot be opened or used, or there is no STM32H755 behind it.
     """
+    session = create_session(probe, settings)
+    with explained_failure(probe, settings, session):
+        session.open()
+    return session
+
+
+def create_session(probe: Probe, settings: Settings) -> Session:
+    """Return a pyOCD session on a probe; nothing is opened yet."""
     from pyocd.core.session import Session
 
     driver = probe.driver
@@ -62,9 +71,15 @@ def open_session(probe: Probe, settings: Settings) -> Session:
         finally:
             os.chdir(here)
     session.delegate = _Inspection(probe)
+    return session
+
+
+@contextmanager
+def explained_failure(probe: Probe, settings: Settings, session: Session) -> Iterator[None]:
+    """Let go of the probe if what is done in this context fails, and say why that may be."""
     try:
         with translated_errors(f"connect through probe {probe.serial}"):
-            session.open()
+            yield
     except BaseException as error:
         try:
             if isinstance(error, H7Error):
@@ -72,7 +87,6 @@ def open_session(probe: Probe, settings: Settings) -> Session:
         finally:
             abandon(session)
         raise
-    return session
 
 
 class _Inspection:

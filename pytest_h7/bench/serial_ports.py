@@ -24,15 +24,21 @@ def console_of(serial_number: str, usb_location: str | None) -> str:
     Raises:
         ConsoleUnavailable: there is none.
     """
+    port = port_of(serial_number, usb_location)
+    if port is None:
+        raise ConsoleUnavailable(
+            f"The probe {serial_number} has no serial port; choose one with --h7-console=PORT."
+        )
+    return port
+
+
+def port_of(serial_number: str, usb_location: str | None) -> str | None:
+    """Return what `console_of` does, None if there is none."""
     from serial.tools.list_ports import comports
 
     ports = [port for port in comports() if port.vid == _ST]
     found = _with_serial(ports, serial_number) or _at(ports, usb_location)
-    if not found:
-        raise ConsoleUnavailable(
-            f"The probe {serial_number} has no serial port; choose one with --h7-console=PORT."
-        )
-    return str(min(found, key=_order).device)
+    return str(min(found, key=_order).device) if found else None
 
 
 def _with_serial(ports: Sequence[ListPortInfo], serial_number: str) -> list[ListPortInfo]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
-from pytest_h7.diagnosis.access_ports import explain_closed_core
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
+from pytest_h7.diagnosis.rules import explain_closed_core
 from pytest_h7.errors import TargetAccessError
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ class AccessPort:
             return False
 
     def explain(self) -> Diagnosis:
-        """Return why the core behind AP0 or AP3 cannot be read; `Cause.NONE` when it can."""
+        """Return why the core behind AP0 or AP3 cannot be read; `Cause.NONE` when it can.
+
+        Only registers whose reading has no effect are read. What is wrong with a core that can be read, such as a
+        lockup, `Core.explain` tells.
+        """
         if self.readable:
             return Diagnosis(Cause.NONE, (Cause.NONE,))
         if self.apsel not in _CORES:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from pytest_h7.board.core import CoreState
 from pytest_h7.board.domains import DomainState
 from pytest_h7.chip.registers import peripheral
+from pytest_h7.diagnosis.causes import Cause, Diagnosis
+from pytest_h7.diagnosis.knowledge import KNOWLEDGE, Concern
 from pytest_h7.errors import BootContractBroken, FirmwareError, H7Error
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _CFGR = peripheral("RCC").registers["CFGR"]
 _PLL1 = 3
 _ALIVE = (CoreState.RUNNING, CoreState.SLEEPING)
+_WAITING = (Cause.CM4_IN_STOP_WAITING_FOR_HSEM, Cause.CM4_IN_STOP, Cause.CM4_IN_STOP_D2_ALLOCATED)
 
 
 class BootStage(enum.Enum):
@@ -37,9 +40,17 @@ class BootStage(enum.Enum):
 
 @dataclass(frozen=True)
 class BootReport:
-    """When each stage was seen, in seconds of board time since the CM7 was let go."""
+    """How the start of both cores went.
+
+    Attributes:
+        times: When each stage was seen, in seconds of board time since the CM7 was let go.
+        missing: The first stage that was not seen in time, None if all were.
+        diagnosis: Why, as far as it can be told; None if all were seen.
+    """
 
     times: dict[BootStage, float]
+    missing: BootStage | None = None
+    diagnosis: Diagnosis | None = None
 
     def __str__(self) -> str:
         return "\n".join(f"{time * 1e3:8.3f} ms  {stage.value}" for stage, time in self.times.items())
@@ -66,7 +77,8 @@ def follow_boot_contract(board: Board, timeout: float) -> BootReport:
         try:
             board.wait_until(seen, max(deadline - board.time(), 0.0))
         except FirmwareError:
-            raise BootContractBroken(_describe_failure(board, stage, times, timeout)) from None
+            report = BootReport(times, stage, _why(board))
+            raise BootContractBroken(_describe_failure(board, report, timeout), report) from None
         times[stage] = board.time() - start
 
     await_stage(BootStage.CM4_STOPPED, lambda: board.domains.d2.state is DomainState.STOP)
@@ -80,16 +92,36 @@ def follow_boot_contract(board: Board, timeout: float) -> BootReport:
     return BootReport(times)
 
 
-def _describe_failure(board: Board, stage: BootStage, times: dict[BootStage, float], timeout: float) -> str:
-    lines = [f"The boot contract broke: within {timeout:g} s it was not seen that {stage.value}."]
-    lines += [f"Seen: {BootReport(times)}"] if times else []
+def _why(board: Board) -> Diagnosis | None:
+    """Return what keeps the cores from starting, None if the board cannot be asked.
+
+    A CM4 that is dead or held is the reason for whatever the CM7 does. One that waits is none, where something is
+    wrong with the CM7 that it waits for.
+    """
+    try:
+        of_cm4, of_cm7 = board.cm4.explain(), board.cm7.explain()
+    except H7Error:
+        return None
+    waits = of_cm4.cause in _WAITING
+    found = (of_cm7, of_cm4) if waits else (of_cm4, of_cm7)
+    return next((each for each in found if KNOWLEDGE[each.cause].concern is not Concern.NOTHING), None)
+
+
+def _describe_failure(board: Board, report: BootReport, timeout: float) -> str:
+    assert report.missing is not None
+    lines = [f"The boot contract broke: within {timeout:g} s it was not seen that {report.missing.value}."]
+    lines += [f"Seen: {report}"] if report.times else []
     for core in (board.cm7, board.cm4):
         location = core.location
         lines.append(f"{core.name} is {core.state.value}" + (f" in {location}." if location else "."))
-    try:
-        explanation = board.ap[3].explain()
-    except H7Error as error:
-        lines.append(f"AP3 could not be examined: {error}")
-    else:
-        lines.append(f"AP3: {explanation}")
+    lines.append(f"AP3: {_explain_port(board)}")
+    if report.diagnosis is not None and str(report.diagnosis) not in lines[-1]:
+        lines.append(f"Why: {report.diagnosis}")
     return "\n".join(lines)
+
+
+def _explain_port(board: Board) -> str:
+    try:
+        return str(board.ap[3].explain())
+    except H7Error as error:
+        return f"it could not be examined: {error}"

@@ -12,6 +12,8 @@ from pytest_h7.bench.connection import translated_errors
 from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.chip.registers import private_peripheral
+from pytest_h7.diagnosis.causes import Cause, Diagnosis
+from pytest_h7.diagnosis.rules import explain_open_core
 from pytest_h7.errors import CoreUnreachable, H7Error, ImageError, TargetAccessError, WaitTimeout
 
 if TYPE_CHECKING:
@@ -225,6 +227,22 @@ class Core:
         if value not in (CPUID_CM7, CPUID_CM4):
             raise self._unreachable("read its CPUID")
         return Cpuid(value)
+
+    def explain(self) -> Diagnosis:
+        """Return why the core cannot be reached, or what is wrong with one that can; `Cause.NONE` if nothing."""
+        found = self._port.explain()
+        if found.cause is not Cause.NONE:
+            return found
+        return explain_open_core(self._connection, self.name, self._function())
+
+    def _function(self) -> str | None:
+        """Return the name of the function that it is in, None where that cannot be told."""
+        image = self._image()
+        try:
+            found = image.debug_info.function_at(self.pc) if image is not None else None
+        except (H7Error, KeyError):
+            return None
+        return found.name if found is not None else None
 
     def _unreachable(self, doing: str) -> CoreUnreachable:
         return CoreUnreachable(f"Could not {doing}: {self.name} is unreachable. {self._port.explain()}")

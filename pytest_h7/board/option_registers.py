@@ -29,30 +29,11 @@ _BLOCKS = (
 """Where they are: in front the words for both banks and those of bank 1, then those of bank 2."""
 
 
-class OptionRegisters:
-    """Reads all option bytes of a block at once, and programs some.
+class OptionReader:
+    """Reads all option bytes of a block at once."""
 
-    Args:
-        connection: The debug connection.
-        clock: Board time.
-        halt: Halts every core that can be reached.
-        reset: Resets the board.
-        reset_and_hold: Resets the board and halts the CM7, which AP0 needs to reach anything.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        clock: Clock,
-        halt: Callable[[], None],
-        reset: Callable[[], None],
-        reset_and_hold: Callable[[], None],
-    ) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._clock = clock
-        self._halt = halt
-        self._reset = reset
-        self._reset_and_hold = reset_and_hold
 
     def read(self, options: Iterable[OptionByte]) -> dict[str, int]:
         """Return option bytes in force, by name.
@@ -70,18 +51,6 @@ class OptionRegisters:
             for option in options
         }
 
-    def read_anyway(self, options: Iterable[OptionByte]) -> dict[str, int]:
-        """Return option bytes in force; where no core has a clock to read them with, reset the board for it."""
-        options = list(options)
-        try:
-            return self.read(options)
-        except TargetAccessError:
-            self._reset_and_hold()
-            try:
-                return self.read(options)
-            finally:
-                self._reset()
-
     def _read_block(self, block: range) -> dict[int, int]:
         """Return words by address, read through AP0, or through AP3 where the CM7 is held."""
         for apsel in (0, 3):
@@ -93,6 +62,44 @@ class OptionRegisters:
             if any(words) or AccessPort(self._connection, apsel).readable:
                 return dict(zip(block[::4], words, strict=True))
         raise TargetAccessError("Could not read the option bytes: neither AP0 nor AP3 reaches FLASH now.")
+
+
+class OptionRegisters(OptionReader):
+    """Reads option bytes, and programs some.
+
+    Args:
+        connection: The debug connection.
+        clock: Board time.
+        halt: Halts every core that can be reached.
+        reset: Resets the board.
+        reset_and_hold: Resets the board and halts the CM7, which AP0 needs to reach anything.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        halt: Callable[[], None],
+        reset: Callable[[], None],
+        reset_and_hold: Callable[[], None],
+    ) -> None:
+        super().__init__(connection)
+        self._clock = clock
+        self._halt = halt
+        self._reset = reset
+        self._reset_and_hold = reset_and_hold
+
+    def read_anyway(self, options: Iterable[OptionByte]) -> dict[str, int]:
+        """Return option bytes in force; where no core has a clock to read them with, reset the board for it."""
+        options = list(options)
+        try:
+            return self.read(options)
+        except TargetAccessError:
+            self._reset_and_hold()
+            try:
+                return self.read(options)
+            finally:
+                self._reset()
 
     def program(self, values: Mapping[str, int]) -> None:
         """Change option bytes, reset the board so that they are in force, and read them back.

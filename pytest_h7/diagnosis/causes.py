@@ -1,15 +1,22 @@
-"""Why a core cannot be reached: the causes by name, with what can be done about each."""
+"""Why a core cannot be reached or does not work: the causes by name, and the answer that names one.
+
+What is known of each cause, such as its remedy, is in `pytest_h7.diagnosis.knowledge`; how it is recognised, in
+`pytest_h7.diagnosis.rules`.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
 class Cause(enum.Enum):
-    """A cause for AP3, or AP0, not giving access to its core. The value is a sentence for the report."""
+    """A cause for a core that cannot be reached or used. The value is a sentence for the report."""
 
     NONE = "The core can be read."
+
+    # Of an access port that does not give access to its core.
     CM4_IN_STOP_WAITING_FOR_HSEM = (
         "The CM4 sleeps in D2 stop until the CM7 releases hardware semaphore 0, "
         "so its debug logic has no clock."
@@ -34,37 +41,51 @@ class Cause(enum.Enum):
     SYSTEM_STOP = "Both cores are in CStop, and the system is in Stop."
     NRST_ASSERTED = "NRST is low: the chip is held in reset."
     BUS_DEAD = "Not even the D3 bus answers: the chip has no clock, no core voltage, or is in Standby."
+
+    # Of a core that can be reached.
+    CM7_WITHOUT_FIRMWARE = "The CM7 is locked up: where it boots from there is no firmware."
+    CM4_WITHOUT_FIRMWARE = "The CM4 is locked up: where it boots from there is no firmware."
+    CM7_LOCKED_UP = "The CM7 is locked up: it had a fault while it was handling one."
+    CM4_LOCKED_UP = "The CM4 is locked up: it had a fault while it was handling one."
+    CM7_IN_FAULT_HANDLER = "The CM7 is in a fault handler."
+    CM4_IN_FAULT_HANDLER = "The CM4 is in a fault handler."
+    CM7_GAVE_UP_WAITING_FOR_CM4 = (
+        "The CM7 is in its error handler, where ST's start-up goes if D2 does not stop or start in time."
+    )
+
+    # Of the chip as a whole, as far as a debugger is concerned.
+    D1_DEBUG_CLOCK_OFF = (
+        "DBGMCU_CR.DBG_CKD1EN is 0, so a walk through the ROM tables of AP2 fails where they lead into D1."
+    )
+    DBGSWEN_CLEARED = (
+        "A tool has cleared DBGSWEN in AP2's CSW: software, AP0 and AP1 read zeros at 0x5C001000."
+    )
+    READ_PROTECTED = "The flash is read-protected (RDP level 1): with a debugger connected it cannot be read."
+    SECURITY_ENABLED = (
+        "The option bit SECURITY is 1: ST's secure firmware starts first, and may keep a debugger out."
+    )
+    SUPPLY_NOT_CHOSEN = "No firmware has chosen the core supply in PWR_CR3 since power-on (ACTVOSRDY is 0)."
+    SUPPLY_REFUSED = (
+        "PWR_CR3 was written with a value that it does not take, which only a power cycle makes good "
+        "(ACTVOSRDY is 0)."
+    )
+
+    # Of a chip that does not answer at all.
+    NO_POWER = "The board has no power."
+    SYSTEM_STANDBY = "The system is in Standby, where the core voltage is off and the debug port with it."
+    DEBUG_PINS_TAKEN = "The firmware uses the debug pins PA13 and PA14 for something else."
+    CORE_VOLTAGE_LOST = (
+        "There is no core voltage: the firmware chose a supply in PWR_CR3 that the board does not have."
+    )
+    PROTECTED_FOR_EVER = "The chip is protected by RDP level 2, which closes the debug port for ever."
+    WIRING = "SWDIO, SWCLK or ground is not connected, or SWCLK is too fast for the wires."
+    OTHER_CHIP = "What answers is not an STM32H755: an access port or the device id reads otherwise."
+    PROBE_UNUSABLE = "The probe cannot be opened or used."
+
     UNKNOWN = "Nothing that was read explains it."
 
 
-REMEDIES = {
-    Cause.NONE: "",
-    Cause.CM4_IN_STOP_WAITING_FOR_HSEM: (
-        "Let the CM7 run past its release of semaphore 0, or connect with --h7-low-power-debug=on."
-    ),
-    Cause.CM4_MISSED_HSEM_RELEASE: (
-        "The CM7 must wait for D2CKRDY = 0 before it releases semaphore 0; reset the board to start again."
-    ),
-    Cause.CM4_IN_STOP: "Wake the CM4 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
-    Cause.CM4_IN_STOP_D2_ALLOCATED: (
-        "Wake the CM4 by one of its EXTI lines, or connect with --h7-low-power-debug=on."
-    ),
-    Cause.CM4_IN_SLEEP_WITHOUT_DBGSLEEP: "Connect with --h7-low-power-debug=sleep.",
-    Cause.D2_IN_STANDBY: "Wake the CM4 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
-    Cause.CM4_HELD_BY_OPTION_BYTES: "Set RCC_GCR.BOOT_C2 from the CM7, or the option byte BCM4 to 1.",
-    Cause.CM7_HELD_BY_OPTION_BYTES: "Set RCC_GCR.BOOT_C1 from the CM4, or the option byte BCM7 to 1.",
-    Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP: "Connect with --h7-low-power-debug=sleep.",
-    Cause.CM7_IN_STOP: "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
-    Cause.CM7_IN_STOP_D1_ALLOCATED: (
-        "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on."
-    ),
-    Cause.D1_IN_STANDBY: "Wake the CM7 by one of its EXTI lines, or connect with --h7-low-power-debug=on.",
-    Cause.SYSTEM_STOP: "Connect under reset, with --h7-low-power-debug=on if the firmware must stay in Stop.",
-    Cause.NRST_ASSERTED: "Release NRST: look for a pressed reset button, or another debugger holding it.",
-    Cause.BUS_DEAD: "Power-cycle the board; if it stays dead, check the supply the firmware chose in PWR_CR3.",
-    Cause.UNKNOWN: "Connect under reset and look at the evidence.",
-}
-"""What to do about each cause."""
+Evidence = Mapping[str, int | str]
 
 
 @dataclass(frozen=True)
@@ -76,12 +97,14 @@ class Diagnosis:
         candidates: Every cause that fits what was read, most likely first.
         evidence: What was read, by name: ``{"RCC_CR.D2CKRDY": 0, ...}``.
         remedy: What to do about it.
+        access_ports: Through which access port each piece of evidence was read; the level of NRST through none.
     """
 
     cause: Cause
     candidates: tuple[Cause, ...]
     evidence: dict[str, int | str] = field(default_factory=dict)
     remedy: str = ""
+    access_ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_hold(self) -> bool:
@@ -95,16 +118,22 @@ class Diagnosis:
         others = self.candidates[1:]
         if others:
             lines.append("It may also be: " + " ".join(cause.value for cause in others))
-        shown = (
-            f"{name} = {value if isinstance(value, str) or value < 16 else hex(value)}"
-            for name, value in self.evidence.items()
-        )
         if self.evidence:
+            shown = (f"{name} = {readable(value)}" for name, value in self.evidence.items())
             lines.append("Read: " + ", ".join(shown))
         return "\n".join(lines)
 
 
-def diagnosis(candidates: list[Cause], evidence: dict[str, int | str]) -> Diagnosis:
-    """Return the diagnosis with these candidates, most likely first."""
+def readable(value: int | str) -> str:
+    """Return a piece of evidence as text: small numbers in decimal, others in hexadecimal."""
+    return str(value) if isinstance(value, str) or value < 16 else hex(value)
+
+
+def diagnosis(
+    candidates: Sequence[Cause], evidence: dict[str, int | str], access_ports: dict[str, int] | None = None
+) -> Diagnosis:
+    """Return the diagnosis with these candidates, most likely first, and the remedy for what was read."""
+    from pytest_h7.diagnosis.knowledge import remedy_for
+
     found = tuple(candidates) or (Cause.UNKNOWN,)
-    return Diagnosis(found[0], found, evidence, REMEDIES[found[0]])
+    return Diagnosis(found[0], found, evidence, remedy_for(found[0], evidence), access_ports or {})

@@ -14,7 +14,7 @@ from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.cli import main
 from pytest_h7.twin.board_store import board_folder
 
-TWIN = "twin         virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)"
+TWIN = "twin         virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash), console h7twin://"
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +25,8 @@ def two_boards(own_boards: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "H7TWIN-left   STLINK-V3",
-        "H7TWIN-right  STLINK-V3",
+        "H7TWIN-left   STLINK-V3, console h7twin://left",
+        "H7TWIN-right  STLINK-V3, console h7twin://right",
         TWIN.replace("twin         ", "twin          "),
     ]
 
@@ -49,9 +49,9 @@ def test_list_tells_who_has_a_board(capsys: pytest.CaptureFixture[str], tmp_path
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     real, _twin, free, taken = done.stdout.splitlines()
     holder = rf"in use by .+@.+ since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \(process {os.getpid()}: .+\)"
-    assert re.fullmatch(rf"066DFF +STLINK-V3, {holder}", real)
-    assert re.fullmatch(rf"twin:taken +virtual board that is kept, {holder}", taken)
-    assert re.fullmatch(r"twin:free +virtual board that is kept", free)
+    assert re.fullmatch(rf"066DFF +STLINK-V3, no console, {holder}", real)
+    assert re.fullmatch(rf"twin:taken +virtual board that is kept, console h7twin://taken, {holder}", taken)
+    assert re.fullmatch(r"twin:free +virtual board that is kept, console h7twin://free", free)
     for lease in leases:
         lease.release()
     assert main(["list"]) == 0
@@ -60,7 +60,7 @@ def test_list_tells_who_has_a_board(capsys: pytest.CaptureFixture[str], tmp_path
 
 def test_list_some(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--probe=LEFT"]) == 0
-    assert capsys.readouterr().out == "H7TWIN-left  STLINK-V3\n"
+    assert capsys.readouterr().out == "H7TWIN-left  STLINK-V3, console h7twin://left\n"
 
 
 def test_list_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +90,6 @@ def test_installed_command() -> None:
     command = Path(sysconfig.get_path("scripts")) / "pytest-h7"
     done = subprocess.run([command, "list"], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout.splitlines()[0].split() == ["H7TWIN-left", "STLINK-V3"]
+    assert done.stdout.splitlines()[0].split() == ["H7TWIN-left", "STLINK-V3,", "console", "h7twin://left"]
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pytest-h7 {version('pytest-h7')}\n"

@@ -6,7 +6,8 @@ import pytest
 
 from pytest_h7.board.access_port import AccessPort
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
-from pytest_h7.diagnosis.causes import REMEDIES, Cause, Diagnosis, diagnosis
+from pytest_h7.diagnosis.causes import Cause, Diagnosis, diagnosis
+from pytest_h7.diagnosis.knowledge import KNOWLEDGE
 
 D1CKRDY, D2CKRDY = 1 << 14, 1 << 15
 HSI = 0x25
@@ -245,10 +246,11 @@ def test_nothing_is_written_and_nothing_with_side_effects_read(closed_cm4) -> No
 
 
 def test_every_cause_has_a_sentence_and_a_remedy() -> None:
-    assert set(REMEDIES) == set(Cause)
-    for cause in Cause:
+    assert set(KNOWLEDGE) == set(Cause)
+    for cause, known in KNOWLEDGE.items():
         assert cause.value.endswith(".")
-        assert REMEDIES[cause].endswith(".") or cause is Cause.NONE
+        assert known.remedy.endswith(".") or cause is Cause.NONE
+        assert known.source or cause is Cause.UNKNOWN
 
 
 def test_text_of_a_diagnosis() -> None:

@@ -1,0 +1,154 @@
+"""A connection that only looks: no reset, no core attached, DBGMCU as it is found.
+
+A run's own connection configures DBGMCU and the debug units of both cores, which is just what may hide why another
+debugger cannot reach a core. This one opens the debug port, and reads through the access ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_h7.bench.access_trace import AccessTrace
+from pytest_h7.bench.clock import Clock, HostClock
+from pytest_h7.bench.connection import Connection, translated_errors
+from pytest_h7.bench.interruption import uninterrupted
+from pytest_h7.bench.opening import abandon, create_session, explained_failure, open_session
+from pytest_h7.bench.probes import Probe, board_behind, reserve_probe
+from pytest_h7.chip.registers import private_peripheral
+from pytest_h7.errors import H7Error, TargetAccessError
+
+if TYPE_CHECKING:
+    from pyocd.core.session import Session
+
+    from pytest_h7.bench.settings import Settings
+
+_CSW, _DBGSWEN = 0x00, 1 << 31
+_CORE_PORTS = (0, 3)
+_DHCSR = private_peripheral("cm7", "SCS").registers["DHCSR"]
+
+
+class Observation:
+    """The probe of a board, and on demand a connection that leaves the board as it is. Close it when done.
+
+    Args:
+        settings: Which board, and how fast SWCLK is.
+        announce: Tells the user what this waits for.
+        trace: Gets a line for each access to the debug port and through it, None for nobody.
+
+    Attributes:
+        probe: The probe.
+        clock: Board time.
+
+    Raises:
+        ProbeNotFound: no probe matches, or several do.
+        InfrastructureError: the board is in use and did not become free in time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        announce: Callable[[str], None],
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        driver, self._lease = reserve_probe(settings, announce)
+        self.probe = Probe(driver)
+        self._virtual_board = board_behind(driver)
+        self._session: Session | None = None
+        self.clock: Clock = HostClock()
+        if self._virtual_board is not None:
+            from pytest_h7.bench.virtual import TwinClock
+
+            self.clock = TwinClock(self._virtual_board)
+        if trace is not None:
+            AccessTrace(driver, trace)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether this is the virtual board."""
+        return self._virtual_board is not None
+
+    @contextmanager
+    def debugging(self, settings: Settings) -> Iterator[Connection]:
+        """Give a connection as a debugger makes it while the context lasts; halted cores stay halted after it."""
+        session = open_session(self.probe, settings)
+        session.options["resume_on_disconnect"] = False
+        try:
+            yield Connection(session)
+        finally:
+            with uninterrupted():
+                abandon(session)
+
+    def connect(self) -> Connection:
+        """Connect to the debug port and to nothing behind it.
+
+        Raises:
+            ConnectionLost: the probe or the link has failed, the board has no power, or the chip does not answer.
+            InfrastructureError: the probe cannot be opened or used.
+        """
+        session = create_session(self.probe, self.settings)
+        target = session.target
+        with explained_failure(self.probe, self.settings, session):
+            self.probe.driver.open()
+            self.probe.require_firmware()
+            self.probe.driver.set_clock(self.settings.frequency)
+            self.probe.require_power()
+            target.dp.connect()
+        self._session = session
+        connection = Connection(session)
+        self._keep_switch(connection)
+        return connection
+
+    def _keep_switch(self, connection: Connection) -> None:
+        """Have accesses through AP2 leave CSW.DBGSWEN as it is, which pyOCD would set."""
+        try:
+            found = connection.read_ap_register(2, _CSW)
+        except TargetAccessError:
+            return
+        if not found & _DBGSWEN:
+            # Made without an access, and before any goes through it.
+            port = connection.target.access_port(2)
+            port._csw &= ~_DBGSWEN
+
+    def close(self) -> None:
+        """Let go of the board, and of the probe.
+
+        The debug port's power is switched off, as it is without a debugger, unless a debugger has halted a core:
+        its session shall be able to go on.
+        """
+        with uninterrupted():
+            session, self._session = self._session, None
+            if session is not None:
+                try:
+                    if not _holds_a_core(Connection(session)):
+                        _switch_debug_power_off(session)
+                finally:
+                    abandon(session)
+            if self._virtual_board is not None:
+                from pytest_h7.twin.board import give_up
+
+                give_up(self._virtual_board)
+            if self._lease is not None:
+                self._lease.release()
+                self._lease = None
+
+
+def _holds_a_core(connection: Connection) -> bool:
+    """Return whether a core is halted."""
+    for apsel in _CORE_PORTS:
+        try:
+            if connection.read_word(apsel, _DHCSR.address) & _DHCSR.fields["S_HALT"].mask:
+                return True
+        except H7Error:
+            continue
+    return False
+
+
+def _switch_debug_power_off(session: Session) -> None:
+    try:
+        with translated_errors("switch the debug port's power off"):
+            session.target.dp.disconnect()
+    except H7Error:
+        return  # what does not answer has none

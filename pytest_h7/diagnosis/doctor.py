@@ -1,0 +1,179 @@
+"""The doctor: looks at host, probe, chip and cores as they are, and says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_h7.diagnosis.causes import Cause, Diagnosis, diagnosis
+from pytest_h7.diagnosis.examination import Examination
+from pytest_h7.diagnosis.facts import PORTS
+from pytest_h7.diagnosis.host import examine_host
+from pytest_h7.diagnosis.report import Finding, PortReport, ProbeReport, Report
+from pytest_h7.diagnosis.rules import SILENT_CHIP, examine_chip, explain_open_core
+from pytest_h7.errors import ChipSilent, InfrastructureError
+
+if TYPE_CHECKING:
+    from pytest_h7.bench.observation import Observation
+    from pytest_h7.board.images import ImagePair
+
+_START_UP = 0.1
+"""Seconds that the start of both cores may take: a core that stops only meanwhile is no finding."""
+
+_DEVICE_ID = 0x450
+
+_POWERED = 1.6
+"""Volts below which the target counts as unpowered (STM32H755 data sheet: at least 1.62 V)."""
+
+_TRANSIENT = {Cause.CM4_IN_STOP_WAITING_FOR_HSEM, Cause.CM4_IN_STOP, Cause.CM4_MISSED_HSEM_RELEASE}
+_ASLEEP = {
+    "cm7": Cause.CM7_IN_SLEEP_WITHOUT_DBGSLEEP,
+    "cm4": Cause.CM4_IN_SLEEP_WITHOUT_DBGSLEEP,
+}
+
+
+def report_without_probe(board: str, *, is_virtual: bool, error: InfrastructureError) -> Report:
+    """Return what can be said where the probe cannot even be found."""
+    return Report(board, is_virtual, examine_host(), findings=[_of_the_probe(error)])
+
+
+def _of_the_probe(error: InfrastructureError) -> Finding:
+    return Finding("probe", diagnosis([Cause.PROBE_UNUSABLE], {}), note=str(error))
+
+
+class Doctor:
+    """Examines a board and changes nothing on it.
+
+    Two things are changed for the time of a look and put back: DBGMCU_CR.DBG_SLEEPDn for a core that seems to be
+    in CSleep, and DEMCR.TRCENA for a sample of a running core's program counter. Neither can be seen otherwise.
+
+    Args:
+        observation: The probe.
+        board: What the board was asked for by.
+        pair: The images that may be in flash.
+    """
+
+    def __init__(self, observation: Observation, board: str, pair: ImagePair) -> None:
+        self._observation = observation
+        self._board = board
+        self._pair = pair
+        self.examination: Examination | None = None
+
+    def examine(self) -> Report:
+        """Connect and look at everything; what fails becomes a finding."""
+        report = Report(self._board, self._observation.is_virtual, examine_host())
+        try:
+            connection = self._observation.connect()
+        except InfrastructureError as error:
+            report.probe = self._probe()
+            report.findings.append(self._of_the_connection(error))
+            return report
+        report.probe = self._probe()
+        dpidr = connection.target.dp.dpidr
+        report.debug_port = dpidr.idr if dpidr is not None else None
+        self.examination = Examination(connection, self._observation.clock, self._pair)
+        self.look(report)
+        return report
+
+    def look(self, report: Report) -> None:
+        """Fill in what the chip shows now."""
+        examination = self._connected
+        found = self._explain_ports()
+        if self._may_be_starting(found):
+            self._observation.clock.sleep(_START_UP)
+            found = self._explain_ports()
+        report.ports = [examination.access_port(port) for port in examination.ports]
+        report.debug = examination.debug_configuration()
+        with examination.sleep_clocks([core for core, cause in _ASLEEP.items() if _fits(found, core, cause)]):
+            found = {core: self._settled(core, before) for core, before in found.items()}
+            self._look_behind(report)
+            of_cores = [
+                Finding(
+                    core.upper(), explain_open_core(examination.connection, core, examination.function(core))
+                )
+                for core in PORTS
+                if examination.ports[PORTS[core]].readable
+            ]
+            of_chip = [Finding("chip", about) for about in examine_chip(examination.connection)]
+        of_ports = [Finding(f"AP{PORTS[core]}", about) for core, about in found.items()]
+        whole = [Finding("chip", diagnosis([Cause.OTHER_CHIP], {}))] if _is_other_chip(report) else []
+        report.findings = [
+            finding
+            for finding in (*whole, *of_ports, *of_cores, *of_chip)
+            if finding.diagnosis.cause is not Cause.NONE
+        ]
+
+    def _look_behind(self, report: Report) -> None:
+        examination = self._connected
+        report.chip = examination.chip()
+        report.supply = examination.supply(self._observation.settings.board)
+        report.option_bytes = examination.option_bytes()
+        report.flash = examination.flash(report.option_bytes) if report.option_bytes else []
+        report.domains = examination.domains()
+        report.semaphores = examination.semaphores()
+        report.cores = [examination.core(core) for core in PORTS]
+
+    @property
+    def _connected(self) -> Examination:
+        assert self.examination is not None
+        return self.examination
+
+    def _explain_ports(self) -> dict[str, Diagnosis]:
+        return {core: self._connected.ports[apsel].explain() for core, apsel in PORTS.items()}
+
+    def _may_be_starting(self, found: dict[str, Diagnosis]) -> bool:
+        """Whether the CM4 only waits for a CM7 that is on its way."""
+        return found["cm4"].cause in _TRANSIENT and found["cm4"].evidence.get("CM7") != "halted"
+
+    def _settled(self, core: str, before: Diagnosis) -> Diagnosis:
+        """Return the diagnosis of a closed port after its core was given its clock for CSleep."""
+        cause = _ASLEEP[core]
+        if cause not in before.candidates:
+            return before
+        if self._connected.ports[PORTS[core]].readable:
+            return diagnosis([cause], before.evidence, before.access_ports)
+        others = [candidate for candidate in before.candidates if candidate is not cause]
+        return diagnosis(others, before.evidence, before.access_ports)
+
+    # -- the probe --------------------------------------------------------------------------------
+
+    def _probe(self) -> ProbeReport:
+        probe = self._observation.probe
+        return ProbeReport(
+            serial=probe.serial,
+            product=probe.product,
+            firmware=probe.firmware,
+            voltage=probe.voltage,
+            vcp=_virtual_com_port(self._observation),
+        )
+
+    def _of_the_connection(self, error: InfrastructureError) -> Finding:
+        voltage = self._observation.probe.voltage
+        if voltage is not None and voltage < _POWERED:
+            return Finding("probe", diagnosis([Cause.NO_POWER], {"target voltage": f"{voltage:.2f} V"}))
+        if isinstance(error, ChipSilent):
+            return Finding("debug port", diagnosis(SILENT_CHIP, {"DPIDR": "no answer"}))
+        return _of_the_probe(error)
+
+
+def _virtual_com_port(observation: Observation) -> str | None:
+    from pytest_h7.bench.serial_ports import port_of
+
+    probe = observation.probe
+    if observation.is_virtual:
+        return f"h7twin://{probe.driver.virtual_board.name or ''}"
+    return port_of(probe.serial, probe.usb_location)
+
+
+def _fits(found: dict[str, Diagnosis], core: str, cause: Cause) -> bool:
+    return cause in found[core].candidates
+
+
+def _is_other_chip(report: Report) -> bool:
+    """Whether what answers says that it is something else."""
+
+    def differs(port: PortReport) -> bool:
+        return bool(port.idr) and port.idr != port.expected_idr
+
+    return any(map(differs, report.ports)) or (
+        report.chip is not None and report.chip.device_id != _DEVICE_ID
+    )
