@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_h7.board.hsem import Semaphore
     from pytest_h7.board.images import Image, ImagePair, Segment, reference_image
     from pytest_h7.board.option_bytes import OptionBytes
+    from pytest_h7.board.values import MemoryBlock, RegisterValue
     from pytest_h7.board.watch import ExpectedFault, ExpectedReset
     from pytest_h7.diagnosis.causes import Cause, Diagnosis
     from pytest_h7.errors import (
@@ -56,6 +57,7 @@ _MODULES = {
     "board.hsem": ("Semaphore",),
     "board.images": ("Image", "ImagePair", "Segment", "reference_image"),
     "board.option_bytes": ("OptionBytes",),
+    "board.values": ("MemoryBlock", "RegisterValue"),
     "board.watch": ("ExpectedFault", "ExpectedReset"),
     "diagnosis.causes": ("Cause", "Diagnosis"),
     "errors": (

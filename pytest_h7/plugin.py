@@ -6,6 +6,7 @@ A run that uses no ``h7_*`` fixture imports neither pyOCD nor the virtual board,
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their 
 from pytest_h7.markers import MARKERS
 from pytest_h7.options import add_options, read_settings
 from pytest_h7.session import BoardSession, session_key, uses_board_key
+from pytest_h7.timeouts import ThreadTimers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     config.stash[session_key] = BoardSession(read_settings(config), partial(announce, config))
     config.stash[_worker_headers_key] = []
+    config.pluginmanager.register(ThreadTimers())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -148,6 +151,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         session.check_incidents()
         session.check_fidelity()
     return result
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain failed comparisons of registers, memory, images and states in the vocabulary of the chip."""
+    if "pytest_h7.board.core" not in sys.modules:
+        return None
+    from pytest_h7.comparisons import explain_comparison
+
+    return explain_comparison(op, left, right)
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

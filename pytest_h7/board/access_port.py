@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.board.observation import seen
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
 from pytest_h7.diagnosis.rules import explain_closed_core
@@ -43,6 +44,9 @@ class AccessPort:
 
         For AP1 and AP2, which have no core, whether their bus answers.
         """
+        return seen(f"ap[{self.apsel}].readable", self._answers())
+
+    def _answers(self) -> bool:
         try:
             if self.apsel in _CORES:
                 return self._connection.read_word(self.apsel, _CPUID) == _CORES[self.apsel][1]
@@ -56,7 +60,7 @@ class AccessPort:
         Only registers whose reading has no effect are read. What is wrong with a core that can be read, such as a
         lockup, `Core.explain` tells.
         """
-        if self.readable:
+        if self._answers():
             return Diagnosis(Cause.NONE, (Cause.NONE,))
         if self.apsel not in _CORES:
             return Diagnosis(Cause.BUS_DEAD, (Cause.BUS_DEAD,))

@@ -18,6 +18,7 @@ from pytest_h7.board.exti import Exti
 from pytest_h7.board.flashing import Flasher, FlashResult, Progress
 from pytest_h7.board.gpio import Button, Led, Pin
 from pytest_h7.board.hsem import Hsem
+from pytest_h7.board.observation import describe, observed
 from pytest_h7.board.option_bytes import OptionBytes
 from pytest_h7.board.option_ledger import OptionLedger
 from pytest_h7.board.option_registers import OptionRegisters
@@ -165,14 +166,18 @@ class Board:
             message: What was waited for, for the error.
 
         Raises:
-            WaitTimeout: it did not become true in time.
+            WaitTimeout: it did not become true in time; the message tells what it read of the board the last time.
         """
         __tracebackhide__ = True
         deadline = self.time() + timeout
-        while not predicate():
+        while True:
+            result, readings = observed(predicate)
+            if result:
+                return
             if self.time() >= deadline:
                 what = message or "what the test waits for"
-                raise WaitTimeout(f"Within {timeout:g} s of board time, {what} did not happen.")
+                last = f" The last time, {describe(readings)}." if readings else ""
+                raise WaitTimeout(f"Within {timeout:g} s of board time, {what} did not happen.{last}")
             self.sleep(_POLL)
 
     # -- cores and reset --------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
+from pytest_h7.board.observation import seen, unseen
+from pytest_h7.board.values import MemoryBlock
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
@@ -120,9 +122,9 @@ class Variable:
     @property
     def value(self) -> int:
         """The value as an unsigned integer, little-endian; as the CM7 sees it through its data cache."""
-        if self.size in (1, 2, 4):
-            return self._core.read_sized(self.address, self.size)
-        return int.from_bytes(self._core.read_bytes(self.address, self.size), "little")
+        with unseen():
+            value = self._read()
+        return seen(f"{self._core.name}.{self.name}", value)
 
     @value.setter
     def value(self, value: int) -> None:
@@ -130,6 +132,11 @@ class Variable:
             self._core.write_sized(self.address, self.size, value)
         else:
             self._core.write_bytes(self.address, value.to_bytes(self.size, "little"))
+
+    def _read(self) -> int:
+        if self.size in (1, 2, 4):
+            return self._core.read_sized(self.address, self.size)
+        return int.from_bytes(self._core.read_bytes(self.address, self.size), "little")
 
 
 class Breakpoint:
@@ -188,6 +195,11 @@ class Core:
     @property
     def state(self) -> CoreState:
         """What the core is doing now; a core that cannot be reached is a state too."""
+        with unseen():
+            state = self._state()
+        return seen(f"{self.name}.state", state)
+
+    def _state(self) -> CoreState:
         status = self._status()
         if status is None:
             return CoreState.HELD if self._port.explain().is_hold else CoreState.UNREACHABLE
@@ -203,8 +215,10 @@ class Core:
     @property
     def is_halted(self) -> bool:
         """Whether the core is halted by the debugger now; one that cannot be reached is not."""
-        status = self._status()
-        return status is not None and bool(_DHCSR.fields["S_HALT"].extract(status))
+        with unseen():
+            status = self._status()
+        is_halted = status is not None and bool(_DHCSR.fields["S_HALT"].extract(status))
+        return seen(f"{self.name}.is_halted", is_halted)
 
     def _status(self) -> int | None:
         """Return DHCSR, None where the core's debug registers do not answer as they should."""
@@ -395,8 +409,9 @@ class Core:
         with self._access(doing):
             value = self._connection.read_sized(self._port.apsel, address, size)
         if not value:
-            self._require_reachable(doing)
-        return value
+            with unseen():
+                self._require_reachable(doing)
+        return seen(f"{self.name} 0x{address:08X}", value)
 
     def write_sized(self, address: int, size: int, value: int) -> None:
         """Write 1, 2 or 4 bytes as the core would; raises what `read_sized` does."""
@@ -430,13 +445,13 @@ class Core:
         self.write_sized(address, 4, value)
 
     def read_bytes(self, address: int, length: int) -> bytes:
-        """Read bytes as the core sees them; raises what `read_sized` does."""
+        """Read bytes as the core sees them, as a `MemoryBlock`; raises what `read_sized` does."""
         doing = f"read 0x{address:08X}"
         with self._access(doing):
             data = self._connection.read_bytes(self._port.apsel, address, length)
         if not any(data):
             self._require_reachable(doing)
-        return data
+        return MemoryBlock.of(self.name, address, data)
 
     def write_bytes(self, address: int, data: bytes) -> None:
         """Write bytes as the core would; raises what `read_sized` does."""
@@ -479,6 +494,11 @@ class Core:
     @property
     def location(self) -> str | None:
         """Function, file and line where the core is, None where that cannot be told."""
+        with unseen():
+            location = self._location()
+        return seen(f"{self.name}.location", location)
+
+    def _location(self) -> str | None:
         try:
             address = self.pc
         except (H7Error, KeyError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from pytest_h7.board.observation import seen
 from pytest_h7.chip.registers import peripheral
 from pytest_h7.errors import TargetAccessError
 
@@ -38,6 +39,9 @@ class DomainView:
         D1 and D2 run while RCC_CR shows their clock ready. Stopped, they are in DStandby if both cores
         allow it (PDDS_Dn in CPUCR and CPU2CR), else in DStop. D3 runs if its bus answers.
         """
+        return seen(f"domains.{self.name.lower()}.state", self._state())
+
+    def _state(self) -> DomainState:
         try:
             control = self._connection.read_word(1, _CR.address)
             if control == 0:

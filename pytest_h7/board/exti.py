@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.board.observation import seen, unseen
+
 if TYPE_CHECKING:
     from pytest_h7.board.registers import Registers, RegisterView
 
@@ -24,7 +26,8 @@ class ExtiLine:
         return view
 
     def _bit(self, name: str) -> bool:
-        return bool(self._register(name).value >> self.line % 32 & 1)
+        with unseen():
+            return bool(self._register(name).value >> self.line % 32 & 1)
 
     def _require_configurable(self) -> None:
         if self.line not in _CONFIGURABLE:
@@ -41,11 +44,11 @@ class ExtiLine:
     def pending(self, core: str) -> bool:
         """Return whether the line is pending for ``"cm7"`` or ``"cm4"``."""
         self._require_configurable()
-        return self._bit(f"{_BANKS[core]}PR")
+        return seen(f"exti[{self.line}].pending({core!r})", self._bit(f"{_BANKS[core]}PR"))
 
     def enabled(self, core: str) -> bool:
         """Return whether the line's interrupt is unmasked for ``"cm7"`` or ``"cm4"`` (IMR)."""
-        return self._bit(f"{_BANKS[core]}IMR")
+        return seen(f"exti[{self.line}].enabled({core!r})", self._bit(f"{_BANKS[core]}IMR"))
 
     def enable(self, core: str, enabled: bool = True) -> None:
         """Unmask or mask the line's interrupt for a core (IMR)."""

@@ -6,6 +6,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.stimulus import parse_pin
+from pytest_h7.board.observation import seen, unseen
 from pytest_h7.errors import H7Error
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Pin:
         Raises:
             PeripheralUnclocked: the port has no clock.
         """
-        return bool(self._read("IDR") >> self._number & 1)
+        return seen(f"gpio[{self.name!r}].level", bool(self._read("IDR") >> self._number & 1))
 
     @property
     def mode(self) -> PinMode:
@@ -52,7 +53,8 @@ class Pin:
         return PinMode(self._read("MODER") >> 2 * self._number & 3)
 
     def _read(self, register: str) -> int:
-        value: int = getattr(getattr(self._registers, f"GPIO{self._port}"), register).value
+        with unseen():
+            value: int = getattr(getattr(self._registers, f"GPIO{self._port}"), register).value
         return value
 
     def drive(self, high: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.board.observation import seen, unseen
+
 if TYPE_CHECKING:
     from pytest_h7.board.registers import Registers
 
@@ -34,7 +36,9 @@ class Semaphore:
         Raises:
             PeripheralUnclocked: HSEM has no bus clock, and would answer junk.
         """
-        return _owner(getattr(self._registers.HSEM, f"R{self.index}").value)
+        with unseen():
+            word = getattr(self._registers.HSEM, f"R{self.index}").value
+        return seen(f"hsem[{self.index}].owner", _owner(word))
 
     @property
     def process(self) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_h7.board.access_port import AccessPort
+from pytest_h7.board.observation import seen, unseen
+from pytest_h7.board.values import RegisterValue
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.memory import Domain, peripheral_domain
 from pytest_h7.chip.registers import Access, Field, PeripheralMap, Register, peripheral, peripheral_names
@@ -56,7 +58,7 @@ class RegisterView:
 
     @property
     def value(self) -> int:
-        """The whole register, read or written now.
+        """The whole register, read or written now; a `RegisterValue` when read.
 
         Raises:
             PeripheralUnclocked: the peripheral has no bus clock.
@@ -64,7 +66,8 @@ class RegisterView:
         """
         if self._register.access is Access.WRITE_ONLY:
             raise TargetAccessError(f"{self._name} is write-only.")
-        return self._registers.read_words(self._unit, self._register, 1)[0]
+        word = self._registers.read_words(self._unit, self._register, 1)[0]
+        return seen(self._name, RegisterValue.of(self._name, self._register, word))
 
     @value.setter
     def value(self, value: int) -> None:
@@ -85,7 +88,10 @@ class RegisterView:
     def __getattr__(self, name: str) -> int:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._field(name).extract(self.value)
+        field = self._field(name)
+        with unseen():
+            value = self.value
+        return seen(f"{self._name}.{name}", field.extract(value))
 
     def __setattr__(self, name: str, value: int) -> None:
         if name == "value":

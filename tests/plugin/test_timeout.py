@@ -18,13 +18,16 @@ PLACES = {
     "listening": "h7_console.expect('never', timeout=1e6)",
     "busy": "while True: pass",
     "reading": "while True: cm7.read_u32(0x2000_0000)",
+    "host": "time.sleep(1e6)",
+    "socket": "with socket.create_server(('127.0.0.1', 0)) as server: server.accept()",
 }
 
 
-def test_wherever_a_test_hangs(run: Run, virtual: VirtualBoard) -> None:
+@pytest.mark.parametrize("method", ["signal", "thread"])
+def test_wherever_a_test_hangs(run: Run, virtual: VirtualBoard, method: str) -> None:
     tests = "".join(
         f"""
-@pytest.mark.timeout(0.3, func_only=True)
+@pytest.mark.timeout(0.3, method={method!r}, func_only=True)
 def test_{name}(started, h7_board, h7_console, cm7):
     {statement}
 
@@ -33,7 +36,7 @@ def test_after_{name}(h7_board, h7_flashed):
 """
         for name, statement in PLACES.items()
     )
-    result = run(f"import pytest\n{tests}")
+    result = run(f"import socket, time\nimport pytest\n{tests}")
     result.assert_outcomes(failed=len(PLACES), passed=len(PLACES))
     for name, statement in PLACES.items():
         matches(
@@ -49,6 +52,43 @@ def test_after_{name}(h7_board, h7_flashed):
         result.stdout.fnmatch_lines([f">*{statement}"])
     result.stdout.fnmatch_lines(["E *Failed: Timeout (>0.3s) from pytest-timeout."])
     result.stdout.no_fnmatch_line("*scheduler.py*")
+
+
+def test_while_setting_up_by_a_thread(run: Run) -> None:
+    source = """
+        import pytest
+
+        @pytest.fixture
+        def hangs(h7_board):
+            h7_board.sleep(1e6)
+
+        def test_it(hangs): pass
+
+        @pytest.mark.timeout(60)
+        def test_next(h7_board, h7_flashed): h7_board.boot_contract(1.0)
+        """
+    before = signal.getsignal(signal.SIGRTMIN)
+    result = run(source, "--timeout=0.3", "--timeout-method=thread")
+    result.assert_outcomes(errors=1, passed=1)
+    matches(section_of(result), ["^failure class: firmware$", "^cm7: "])
+    assert signal.getsignal(signal.SIGRTMIN) is before
+
+
+def test_process_that_cannot_be_interrupted_is_ended(run_apart: Run) -> None:
+    source = """
+        import pytest
+        from pytest_h7 import timeouts
+        from pytest_h7.bench.interruption import uninterrupted
+
+        @pytest.mark.timeout(0.3, method="thread", func_only=True)
+        def test_it(h7_board, monkeypatch):
+            monkeypatch.setattr(timeouts, "GRACE", 0.3)
+            with uninterrupted():
+                while True: pass
+        """
+    result = run_apart(source)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*+ Timeout +*", "*while True: pass*"])
 
 
 def test_board_is_left_halted_after_the_last_test(run: Run, virtual: VirtualBoard) -> None:
