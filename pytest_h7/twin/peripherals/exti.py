@@ -106,6 +106,9 @@ class Exti(Peripheral):
                     partial(self._write_pending, core, group),
                 )
 
+    def plain_storage(self) -> frozenset[str]:
+        return frozenset(f"D3PCR{group}{half}" for group in _GROUPS for half in "LH")
+
     def reset(self) -> None:
         """Forget masks, edge selections and pending bits; the levels of direct lines are their sources'."""
         super().reset()

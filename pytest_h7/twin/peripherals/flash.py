@@ -104,7 +104,9 @@ class Flash(Peripheral):
         self._load()
 
     def plain_storage(self) -> frozenset[str]:
-        return frozenset({"ECC_FA1", "ECC_FA2"})
+        """Return these, and those that `read` and `write` make something of: keys and mirrors."""
+        mirrors = {name for name in self.map.registers if name.endswith("_MIRROR")}
+        return frozenset({"ECC_FA1", "ECC_FA2", "KEYR1", "KEYR2", "OPTKEYR"} | mirrors)
 
     def _model_banks(self) -> None:
         for bank in self.banks:

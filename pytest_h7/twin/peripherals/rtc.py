@@ -94,9 +94,9 @@ _CLEARED = {"TR": 0, "DR": 0x2101, "SSR": 0}
 class Rtc(Peripheral):
     """The real-time clock, in the backup domain.
 
-    The flags of the tamper inputs stay clear, and nothing comes out at RTC_OUT: TAMPCR and OR are only
-    stored. Not known of the hardware: that a shift is pending for a cycle of ck_apre, and that the hour that
-    ADD1H adds carries into the date.
+    The flags of the tamper inputs stay clear, and nothing comes out at RTC_OUT: TAMPCR is only stored, and bits
+    set in OR are counted. Not known of the hardware: that a shift is pending for a cycle of ck_apre, and that the
+    hour that ADD1H adds carries into the date.
     """
 
     runs_by_itself = True
@@ -119,6 +119,11 @@ class Rtc(Peripheral):
 
     def plain_storage(self) -> frozenset[str]:
         return _BACKUP_REGISTERS | {"TSTR", "TSDR", "TSSSR"}
+
+    def write_OR(self, value: int, master: Master) -> None:
+        self["OR"] = value & self.implemented("OR")
+        if self["OR"] and master.is_core:
+            self.mcu.count_unmodelled(self.name, "OR", master, write=True)
 
     # -- resets -----------------------------------------------------------------------------------
 

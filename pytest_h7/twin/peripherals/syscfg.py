@@ -74,7 +74,7 @@ class Syscfg(Peripheral):
             self.model(register, writer=partial(self._write_user_register, register))
 
     def plain_storage(self) -> frozenset[str]:
-        return frozenset({"SR0", "PKGR", "CCVR", *(f"UR{number}" for number in range(18))})
+        return frozenset({"SR0", "PKGR", "CCVR", "PMCR", *(f"UR{number}" for number in range(18))})
 
     def reset(self) -> None:
         """Select port A for all lines and load the user registers from the option bytes."""

@@ -22,7 +22,7 @@ from pytest_h7.twin.bus import Master
 from pytest_h7.twin.timeline import PS_PER_MS, PS_PER_US
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROGRAMS = Path(__file__).parent
 COMMON = ROOT / "firmware" / "common"
@@ -136,18 +136,26 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(params=["-O0", "-O2"])
-def load_program(request: pytest.FixtureRequest, workshop: Workshop) -> Callable[..., RunningProgram]:
+def load_program(
+    request: pytest.FixtureRequest, workshop: Workshop
+) -> Iterator[Callable[..., RunningProgram]]:
     """Put a program on a board that has no power yet: ``load_program("folder", "-DSPEED=3")``.
 
-    Each test that uses it runs twice, with the program compiled with -O0 and with -O2.
+    Each test that uses it runs twice, with the program compiled with -O0 and with -O2. No program may touch what
+    is only stored.
     """
+    programs = []
 
     def load(name: str, *flags: str) -> RunningProgram:
         assert (PROGRAMS / name).is_dir(), f"there is no program {name}"
         flags = (request.param, *flags)
-        return RunningProgram(workshop.image("cm7", name, *flags), workshop.image("cm4", name, *flags))
+        program = RunningProgram(workshop.image("cm7", name, *flags), workshop.image("cm4", name, *flags))
+        programs.append(program)
+        return program
 
-    return load
+    yield load
+    for program in programs:
+        assert not program.mcu.unmodelled
 
 
 @pytest.fixture
