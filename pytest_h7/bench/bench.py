@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -337,6 +338,8 @@ class Bench:
                 self._close_console()
                 if self._trace is not None:
                     self._trace.close()
+                with suppress(H7Error):
+                    self.connection.clear_debug_units()
             finally:
                 abandon(self.connection.session)
                 self._leave()

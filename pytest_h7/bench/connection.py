@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 _SCS = private_peripheral("cm7", "SCS").registers
 _CPUID, _DHCSR = _SCS["CPUID"].address, _SCS["DHCSR"].address
+_PORTS_OF_CORES = (0, 3)
+_DEBUG_UNITS = (
+    range(_SCS["DEMCR"].address, _SCS["DEMCR"].address + 4),
+    *(
+        range(base, base + 0x1000)
+        for base in (private_peripheral("cm7", unit).base for unit in ("DWT", "FPB"))
+    ),
+)
+"""Where a core is told what to stop at."""
 
 
 @contextmanager
@@ -106,16 +115,34 @@ class Connection:
         self.session = session
         self.target: STM32H755 = session.target
         self._abandoned: set[int] = set()
+        self._written: set[int] = set()
 
     def _port(self, apsel: int) -> Any:
         port = self.target.access_port(apsel)
         if port is None:
             raise TargetAccessError(f"Access port AP{apsel} does not answer.")
-        if apsel in self._abandoned and self.target.attach_core(apsel) is not None:
-            self._abandoned.discard(apsel)
+        is_new = apsel in _PORTS_OF_CORES and port.core is None
+        if is_new or apsel in self._abandoned:
+            self._attach(apsel, is_new=is_new)
         return port
 
+    def _attach(self, apsel: int, *, is_new: bool) -> None:
+        """Attach a core if it can be reached now, which clears what an earlier session has left in it.
+
+        A core that is halted although nobody has attached it before has run into such a thing.
+        """
+        core = self.target.attach_core(apsel)
+        if core is None:
+            return
+        self._abandoned.discard(apsel)
+        if is_new and core.is_halted():
+            core.resume()
+
     def _check(self, apsel: int, address: int, data: bytes) -> None:
+        """Check a write before it happens; note one that may let a core stop somewhere."""
+        is_core = apsel in _PORTS_OF_CORES
+        if is_core and any(address < unit.stop and address + len(data) > unit.start for unit in _DEBUG_UNITS):
+            self._written.add(apsel)
         check_write(
             address,
             data,
@@ -159,7 +186,7 @@ class Connection:
         return core if self._answers(_CPUID) else None
 
     def clean(self) -> None:
-        """Remove breakpoints and watchpoints a test has left; have DBGMCU as configured."""
+        """Remove breakpoints, watchpoints and vector catches a test has left; have DBGMCU as configured."""
         for core in self.target.cores.values():
             if core.bp_manager.get_breakpoints():
                 apsel = core.ap.address.apsel
@@ -169,7 +196,13 @@ class Connection:
                 _remove_breakpoints(core)
             if core.dwt is not None and core.dwt.get_watchpoints():
                 core.dwt.remove_all_watchpoints()
+        self.clear_debug_units()
         self.restore_debug_configuration()
+
+    def clear_debug_units(self) -> None:
+        """Clear what a test has written to debug units itself, now or when their core can be reached."""
+        with translated_errors("take away what stops the cores"):
+            self._written -= {apsel for apsel in self._written if self.target.clear_debug_units(apsel)}
 
     def restore_debug_configuration(self) -> None:
         """Have DBGMCU as configured at connect, which no reset but power-on does.
@@ -239,6 +272,7 @@ class Connection:
         """Whether nothing is left in the debug logic that the next test must not meet."""
         return not (
             self._abandoned
+            or self._written
             or self.target.has_left_armed
             or any(
                 core.bp_manager.get_breakpoints() or (core.dwt is not None and core.dwt.get_watchpoints())

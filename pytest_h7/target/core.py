@@ -35,6 +35,17 @@ _FLOATING_POINT = {
 }
 """Feature registers by access port: double precision (Arm DDI0489), single precision (Arm DDI0439)."""
 
+_VECTOR_CATCH = (
+    CortexM.DEMCR_VC_CORERESET
+    | CortexM.DEMCR_VC_MMERR
+    | CortexM.DEMCR_VC_NOCPERR
+    | CortexM.DEMCR_VC_CHKERR
+    | CortexM.DEMCR_VC_STATERR
+    | CortexM.DEMCR_VC_BUSERR
+    | CortexM.DEMCR_VC_INTERR
+    | CortexM.DEMCR_VC_HARDERR
+)
+
 _BD0 = 0x10
 _HALTING_REGISTERS = range(CortexM.DHCSR, CortexM.DEMCR + 1, 4)
 
@@ -83,8 +94,14 @@ class STM32H755Core(CortexM):
     """
 
     @classmethod
-    def create(cls, port: MEM_AP, seen: Mapping[int, int]) -> STM32H755Core:
-        """Add the core behind `port` to pyOCD's target; `seen` is what `examine` has just read of it."""
+    def create(cls, port: MEM_AP, seen: Mapping[int, int], *, was_debugged: bool) -> STM32H755Core:
+        """Add the core behind `port` to pyOCD's target.
+
+        Args:
+            port: Its access port.
+            seen: What `examine` has just read of it.
+            was_debugged: Whether an earlier session has not let go of it, and may have left watchpoints.
+        """
 
         def component(unit: Any, base: int) -> Any:
             return unit.factory(port, CoreSightComponentID(None, port, base), base)
@@ -96,15 +113,33 @@ class STM32H755Core(CortexM):
         finally:
             core._known = {}
         component(BreakpointUnit, FPB_BASE).init()
-        watchpoints: WatchpointUnit = component(WatchpointUnit, DWT_BASE)
-        if seen[CortexM.DEMCR] & CortexM.DEMCR_TRCENA:
-            watchpoints.stop_leftovers()
+        component(WatchpointUnit, DWT_BASE)
+        demcr = seen[CortexM.DEMCR]
+        if was_debugged or demcr & (CortexM.DEMCR_TRCENA | _VECTOR_CATCH):
+            core._stop_watching(demcr)
         return core
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._known: Mapping[int, int] = {}
         self._banked = False
+
+    def clear_debug_units(self, demcr: int) -> None:
+        """Take away breakpoints, watchpoints and vector catches, whoever has set them.
+
+        Args:
+            demcr: What DEMCR reads now.
+        """
+        self.fpb.clear()
+        self._stop_watching(demcr)
+
+    def _stop_watching(self, demcr: int) -> None:
+        """Take away watchpoints and vector catches; the DWT answers only while DEMCR.TRCENA is set."""
+        if not demcr & CortexM.DEMCR_TRCENA:
+            self.write32(CortexM.DEMCR, demcr | CortexM.DEMCR_TRCENA)
+        self.dwt.stop_leftovers()
+        if not demcr & CortexM.DEMCR_TRCENA or demcr & _VECTOR_CATCH:
+            self.write32(CortexM.DEMCR, demcr & ~_VECTOR_CATCH)
 
     def revive(self, seen: Mapping[int, int]) -> int:
         """Set up again what a reset of the core's debug logic has cleared; return DEMCR.

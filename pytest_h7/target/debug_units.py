@@ -41,6 +41,11 @@ class BreakpointUnit(FPB):
         super().enable()
         self._abandoned = False
 
+    def clear(self) -> None:
+        """Empty every comparator and stop the unit, whoever has set it going."""
+        self.ap.write_memory_block32(self.address + FPB.FP_COMP0, [0] * self.nb_code)
+        self.disable()
+
     def abandon(self) -> None:
         """Give up all breakpoints of a core that cannot be reached; `restore` clears its comparators."""
         for point in self.hw_breakpoints:

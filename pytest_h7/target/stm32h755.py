@@ -110,6 +110,7 @@ class STM32H755(CoreSightTarget):
         make_debug_port_patient(self.dp)
         self.sleep: Callable[[float], None] = getattr(session.probe, "sleep", time.sleep)
         self._left_armed: set[int] = set()
+        self._first_debugged: set[int] = set()
         self.resets = ResetSightings()
 
     # -- connecting -----------------------------------------------------------------------------------
@@ -160,6 +161,9 @@ class STM32H755(CoreSightTarget):
         """End a reset by NRST with CM7 at its first instruction; return False if it did not stop there."""
         port = self.access_port(0)
         try:
+            # No reset but power-on clears it, and who lets go of a core does.
+            if not port.read_memory(CortexM.DHCSR) & CortexM.C_DEBUGEN:
+                self._first_debugged.add(port.address.apsel)
             port.write_memory(CortexM.DEMCR, CortexM.DEMCR_VC_CORERESET)
             port.write_memory(CortexM.DHCSR, CortexM.DBGKEY | CortexM.C_DEBUGEN)
         finally:
@@ -280,7 +284,8 @@ class STM32H755(CoreSightTarget):
             return None
         demcr = seen[CortexM.DEMCR]
         if port.core is None:
-            STM32H755Core.create(port, seen)
+            was_debugged = bool(seen[CortexM.DHCSR] & CortexM.C_DEBUGEN) and apsel not in self._first_debugged
+            STM32H755Core.create(port, seen, was_debugged=was_debugged)
         elif isinstance(port.core, STM32H755Core):
             demcr = port.core.revive(seen)
         elif not port.core.core_type:
@@ -291,6 +296,15 @@ class STM32H755(CoreSightTarget):
     def attach_cm4(self) -> CortexM | None:
         """Return CM4, None if it does not answer now; see `attach_core`."""
         return self.attach_core(3)
+
+    def clear_debug_units(self, apsel: int) -> bool:
+        """Take away what stops a core, whoever has set it; return False if the core does not answer now."""
+        found = self._attach(apsel)
+        if found is None:
+            return False
+        core, demcr = found
+        core.clear_debug_units(demcr)
+        return True
 
     def add_core(self, core: Any) -> None:
         """Add a core by its name, and without pyOCD's caches: the other core changes memory too."""

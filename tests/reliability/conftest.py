@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,19 +19,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many faults were injected into the main job, and what has come of them."""
-    counts = [
-        value
-        for report in terminalreporter.getreports("passed")
+    """Say how many faults were injected into the main job, and what has come of them, by kind."""
+    outcomes = Counter(
+        tuple(value)
+        for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed"))
         for name, value in report.user_properties
-        if name == "every_transfer"
-    ]
-    if counts:
-        passed, reported = map(sum, zip(*counts, strict=True))
-        terminalreporter.write_line(
-            f"every transfer, every fault: {passed + reported} cases, {passed} passed after a retry, "
-            f"{reported} reported, nothing else"
-        )
+        if name == "every_transfer" and report.when == "call"
+    )
+    if not outcomes:
+        return
+    write = terminalreporter.write_line
+    write(f"every transfer, every fault: {_counts(outcomes)}")
+    for fault in dict.fromkeys(fault for fault, _ in outcomes):
+        write(f"  {fault}: {_counts(Counter({key: n for key, n in outcomes.items() if key[0] == fault}))}")
+
+
+def _counts(outcomes: Counter[tuple[str, str]]) -> str:
+    def count(wanted: str) -> int:
+        return sum(number for (_, outcome), number in outcomes.items() if outcome == wanted)
+
+    wrong = count("wrong")
+    return (
+        f"{outcomes.total()} cases, {count('passed after a retry')} passed after a retry, "
+        f"{count('reported')} reported, {f'{wrong} WRONG' if wrong else 'nothing else'}"
+    )
 
 
 @pytest.fixture

@@ -17,11 +17,16 @@ CPUID = 0xE000_ED00
 
 
 class FakePort:
-    """What pyOCD's MEM-AP does, byte by byte."""
+    """What pyOCD's MEM-AP does, byte by byte.
+
+    Attributes:
+        core: What stands for pyOCD's object of the core, which is attached.
+    """
 
     def __init__(self, chip: FakeChip, apsel: int) -> None:
         self._chip = chip
         self._apsel = apsel
+        self.core = object()
 
     def _bytes(self, address: int, length: int) -> Iterator[tuple[int, int]]:
         if self._apsel in self._chip.closed or address in self._chip.faulting:
