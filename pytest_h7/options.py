@@ -185,6 +185,13 @@ _OPTIONS = (
         locate=_in_folder,
     ),
     _Option(
+        "gdb",
+        _switch,
+        "",
+        "when a test has failed, leave the board as it is and serve GDB at both cores",
+        is_switch=True,
+    ),
+    _Option(
         "twin_strict",
         _switch,
         "",

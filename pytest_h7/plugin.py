@@ -48,7 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options and declare the markers."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[session_key] = BoardSession(read_settings(config), partial(announce, config))
+    settings = read_settings(config)
+    if settings.gdb and config.getoption("numprocesses", None):
+        raise pytest.UsageError(
+            "--h7-gdb needs the terminal of the one process that runs the tests: leave out -n."
+        )
+    config.stash[session_key] = BoardSession(settings, partial(announce, config))
     config.stash[_worker_headers_key] = []
     config.pluginmanager.register(ThreadTimers())
 
@@ -205,9 +210,20 @@ def pytest_runtest_makereport(
         report = yield
     if report.failed and has_board:
         _stop_timer(item)
-        session.leave_halted |= is_timeout(excinfo.value)
-        describe_failure(item, report, excinfo.value, trouble, session.board)
+        session.leave_halted |= is_timeout(excinfo.value) or session.settings.gdb
+        describe_failure(
+            item, report, excinfo.value, trouble, session.board, stay_halted=session.leave_halted
+        )
     return report
+
+
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """With ``--h7-gdb``, let a person debug the board that a test has failed on."""
+    session = node.config.stash[session_key]
+    if session.settings.gdb and session.is_open and uses_board_key in node.stash:
+        from pytest_h7.gdb import debug
+
+        debug(node.config, session.board)
 
 
 def _stop_timer(item: pytest.Item) -> None:

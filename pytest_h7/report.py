@@ -32,11 +32,12 @@ def describe_failure(
     error: BaseException,
     trouble: InfrastructureError | None,
     board: Board,
+    *,
+    stay_halted: bool,
 ) -> None:
     """Add the board's state to the report, and to Allure's when that is in use.
 
-    Both cores are halted for it and go on afterwards; after a time-out they stay halted, so that the board
-    can be looked at where it hung.
+    Both cores are halted for it, and go on afterwards unless the board is to be looked at where it is.
 
     Args:
         item: The test that has failed.
@@ -44,12 +45,13 @@ def describe_failure(
         error: What the test has raised.
         trouble: What is wrong with the bench, which then is all that can be said.
         board: The board.
+        stay_halted: Whether the cores are left halted where they are.
     """
     if trouble is not None:
         lines = [f"failure class: {failure_class(trouble)}", str(trouble)]
     else:
         with board.bench.probe.usage.purpose("report"):
-            lines = _describe(error, board)
+            lines = _describe(error, board, stay_halted=stay_halted)
     text = "\n".join(lines)
     report.sections.append((SECTION, text))
     if item.config.pluginmanager.has_plugin("allure_listener"):
@@ -58,10 +60,10 @@ def describe_failure(
         allure.attach(text, name=SECTION, attachment_type=allure.attachment_type.TEXT)
 
 
-def _describe(error: BaseException, board: Board) -> list[str]:
+def _describe(error: BaseException, board: Board, *, stay_halted: bool) -> list[str]:
     lines = [f"failure class: {failure_class(error)}"]
     try:
-        return lines + describe_board(board, stay_halted=is_timeout(error))
+        return lines + describe_board(board, stay_halted=stay_halted)
     except Exception as trouble:
         # An error in here would end the run, and hide the test's own.
         return [*lines, f"The board's state could not be read: {trouble}"]

@@ -76,6 +76,7 @@ class Settings:
     twin_ap3: TwinAp3 = TwinAp3.FAULT
     twin_strict: bool = False
     trace: str | None = None
+    gdb: bool = False
 
     @property
     def is_twin(self) -> bool:

@@ -466,6 +466,11 @@ class Core:
         address = image.symbol(name)
         return Variable(self, name, address, image.debug_info.symbols[name].size or 4)
 
+    @property
+    def image(self) -> Image | None:
+        """The firmware image that the core runs, None where it is not known."""
+        return self._image()
+
     def _require_image(self) -> Image:
         image = self._image()
         if image is None:
