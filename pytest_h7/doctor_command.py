@@ -107,7 +107,9 @@ def _consult(observation: Observation, pair: ImagePair, *, fixing: bool) -> Repo
     doctor = Doctor(observation, observation.settings.probe, pair)
     report = doctor.examine()
     for _ in range(_ROUNDS if fixing else 0):
-        done = fix(doctor.examination.connection, report) if doctor.examination is not None else []
+        done = (
+            fix(observation, doctor.examination.connection, report) if doctor.examination is not None else []
+        )
         if not done:
             break
         report.fixes += done

@@ -23,6 +23,10 @@ class ConnectionLost(InfrastructureError):
     """The probe, the link to the chip or its supply has failed, which may be over with the next attempt."""
 
 
+class BoardUnpowered(ConnectionLost):
+    """The probe measures no supply of the board."""
+
+
 class ChipSilent(ConnectionLost):
     """The board has power, and its chip does not answer the probe."""
 

@@ -57,6 +57,7 @@ class Observation:
         self.probe = Probe(driver)
         self._virtual_board = board_behind(driver)
         self._session: Session | None = None
+        self._csw_found: int | None = None
         self.clock: Clock = HostClock()
         if self._virtual_board is not None:
             from pytest_h7.bench.virtual import TwinClock
@@ -98,19 +99,20 @@ class Observation:
             target.dp.connect()
         self._session = session
         connection = Connection(session)
-        self._keep_switch(connection)
+        try:
+            self._csw_found = connection.read_ap_register(2, _CSW)
+        except TargetAccessError:
+            self._csw_found = None
         return connection
 
-    def _keep_switch(self, connection: Connection) -> None:
-        """Have accesses through AP2 leave CSW.DBGSWEN as it is, which pyOCD would set."""
-        try:
-            found = connection.read_ap_register(2, _CSW)
-        except TargetAccessError:
-            return
-        if not found & _DBGSWEN:
-            # Made without an access, and before any goes through it.
-            port = connection.target.access_port(2)
-            port._csw &= ~_DBGSWEN
+    @property
+    def found_debug_bus_open(self) -> bool:
+        """Whether CSW.DBGSWEN of AP2 was set, which an ST-LINK sets with its first access through that port."""
+        return self._csw_found is None or bool(self._csw_found & _DBGSWEN)
+
+    def leave_debug_bus_open(self) -> None:
+        """Leave CSW.DBGSWEN of AP2 set, however it was found."""
+        self._csw_found = None
 
     def close(self) -> None:
         """Let go of the board, and of the probe.
@@ -122,7 +124,10 @@ class Observation:
             session, self._session = self._session, None
             if session is not None:
                 try:
-                    if not _holds_a_core(Connection(session)):
+                    connection = Connection(session)
+                    if not self.found_debug_bus_open:
+                        self._close_debug_bus(connection)
+                    if not _holds_a_core(connection):
                         _switch_debug_power_off(session)
                 finally:
                     abandon(session)
@@ -133,6 +138,14 @@ class Observation:
             if self._lease is not None:
                 self._lease.release()
                 self._lease = None
+
+    def _close_debug_bus(self, connection: Connection) -> None:
+        """Put CSW of AP2 back as it was found; nothing may go through that port after it."""
+        assert self._csw_found is not None
+        try:
+            connection.write_ap_register(2, _CSW, self._csw_found)
+        except H7Error:
+            return  # what does not answer any more is reset by its next power-on
 
 
 def _holds_a_core(connection: Connection) -> bool:

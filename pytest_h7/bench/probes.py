@@ -10,7 +10,7 @@ from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.bench.settings import twin_name
 from pytest_h7.bench.transfers import Transfers
 from pytest_h7.bench.unusable_probes import unusable_stlinks
-from pytest_h7.errors import ConnectionLost, InfrastructureError, ProbeNotFound
+from pytest_h7.errors import BoardUnpowered, InfrastructureError, ProbeNotFound
 
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
@@ -97,14 +97,15 @@ class Probe:
         """Measure the voltage of the board again, where the probe can.
 
         Raises:
-            ConnectionLost: the board has no power, or the probe does not answer.
+            BoardUnpowered: the board has no power.
+            ConnectionLost: the probe does not answer.
         """
         measure = getattr(getattr(self.driver, "_link", None), "get_target_voltage", None)
         if measure is not None:
             with translated_errors(f"measure the voltage at probe {self.serial}"):
                 measure()
         if self.voltage is not None and self.voltage < _MINIMUM_VOLTAGE:
-            raise ConnectionLost(
+            raise BoardUnpowered(
                 f"The board at probe {self.serial} has no power: the probe measures {self.voltage:.2f} V; "
                 "plug in its supply and check the power jumper."
             )

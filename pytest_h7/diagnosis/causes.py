@@ -22,7 +22,7 @@ class Cause(enum.Enum):
         "so its debug logic has no clock."
     )
     CM4_MISSED_HSEM_RELEASE = (
-        "The CM7 released hardware semaphore 0 before the CM4 slept, so the CM4 sleeps in D2 stop for ever."
+        "The CM7 released hardware semaphore 0 before the CM4 slept, so nothing wakes the CM4 any more."
     )
     CM4_IN_STOP = "The CM4 is in CStop and D2 in DStop, so its debug logic has no clock."
     CM4_IN_STOP_D2_ALLOCATED = (
@@ -72,7 +72,9 @@ class Cause(enum.Enum):
 
     # Of a chip that does not answer at all.
     NO_POWER = "The board has no power."
-    SYSTEM_STANDBY = "The system is in Standby, where the core voltage is off and the debug port with it."
+    SYSTEM_STANDBY = (
+        "The system is in Standby, without core voltage, which the debug port keeps only for a debugger."
+    )
     DEBUG_PINS_TAKEN = "The firmware uses the debug pins PA13 and PA14 for something else."
     CORE_VOLTAGE_LOST = (
         "There is no core voltage: the firmware chose a supply in PWR_CR3 that the board does not have."

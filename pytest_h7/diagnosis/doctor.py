@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_h7.diagnosis.causes import Cause, Diagnosis, diagnosis
@@ -10,7 +11,7 @@ from pytest_h7.diagnosis.facts import PORTS
 from pytest_h7.diagnosis.host import examine_host
 from pytest_h7.diagnosis.report import Finding, PortReport, ProbeReport, Report
 from pytest_h7.diagnosis.rules import SILENT_CHIP, examine_chip, explain_open_core
-from pytest_h7.errors import ChipSilent, InfrastructureError
+from pytest_h7.errors import BoardUnpowered, ChipSilent, InfrastructureError
 
 if TYPE_CHECKING:
     from pytest_h7.bench.observation import Observation
@@ -20,9 +21,6 @@ _START_UP = 0.1
 """Seconds that the start of both cores may take: a core that stops only meanwhile is no finding."""
 
 _DEVICE_ID = 0x450
-
-_POWERED = 1.6
-"""Volts below which the target counts as unpowered (STM32H755 data sheet: at least 1.62 V)."""
 
 _TRANSIENT = {Cause.CM4_IN_STOP_WAITING_FOR_HSEM, Cause.CM4_IN_STOP, Cause.CM4_MISSED_HSEM_RELEASE}
 _ASLEEP = {
@@ -83,8 +81,10 @@ class Doctor:
             found = self._explain_ports()
         report.ports = [examination.access_port(port) for port in examination.ports]
         report.debug = examination.debug_configuration()
-        with examination.sleep_clocks([core for core, cause in _ASLEEP.items() if _fits(found, core, cause)]):
-            found = {core: self._settled(core, before) for core, before in found.items()}
+        asleep = [core for core, cause in _ASLEEP.items() if cause in found[core].candidates]
+        with examination.sleep_clocks(asleep):
+            if asleep:
+                found = {core: self._settled(core, before) for core, before in found.items()}
             self._look_behind(report)
             of_cores = [
                 Finding(
@@ -94,6 +94,9 @@ class Doctor:
                 if examination.ports[PORTS[core]].readable
             ]
             of_chip = [Finding("chip", about) for about in examine_chip(examination.connection)]
+        if not self._observation.found_debug_bus_open:
+            switch = "AP2 CSW.DBGSWEN"
+            of_chip.append(Finding("chip", diagnosis([Cause.DBGSWEN_CLEARED], {switch: 0}, {switch: 2})))
         of_ports = [Finding(f"AP{PORTS[core]}", about) for core, about in found.items()]
         whole = [Finding("chip", diagnosis([Cause.OTHER_CHIP], {}))] if _is_other_chip(report) else []
         report.findings = [
@@ -125,14 +128,14 @@ class Doctor:
         return found["cm4"].cause in _TRANSIENT and found["cm4"].evidence.get("CM7") != "halted"
 
     def _settled(self, core: str, before: Diagnosis) -> Diagnosis:
-        """Return the diagnosis of a closed port after its core was given its clock for CSleep."""
-        cause = _ASLEEP[core]
-        if cause not in before.candidates:
+        """Return the diagnosis of a port that was closed when cores in CSleep have their clocks."""
+        if before.cause is Cause.NONE:
             return before
-        if self._connected.ports[PORTS[core]].readable:
-            return diagnosis([cause], before.evidence, before.access_ports)
-        others = [candidate for candidate in before.candidates if candidate is not cause]
-        return diagnosis(others, before.evidence, before.access_ports)
+        now = self._connected.ports[PORTS[core]].explain()
+        if now.cause is Cause.NONE:
+            return diagnosis([_ASLEEP[core]], before.evidence, before.access_ports)
+        as_found = {name: value for name, value in before.evidence.items() if name.startswith("DBGMCU")}
+        return replace(now, evidence=now.evidence | as_found)
 
     # -- the probe --------------------------------------------------------------------------------
 
@@ -147,9 +150,9 @@ class Doctor:
         )
 
     def _of_the_connection(self, error: InfrastructureError) -> Finding:
-        voltage = self._observation.probe.voltage
-        if voltage is not None and voltage < _POWERED:
-            return Finding("probe", diagnosis([Cause.NO_POWER], {"target voltage": f"{voltage:.2f} V"}))
+        if isinstance(error, BoardUnpowered):
+            measured = f"{self._observation.probe.voltage or 0:.2f} V"
+            return Finding("probe", diagnosis([Cause.NO_POWER], {"target voltage": measured}))
         if isinstance(error, ChipSilent):
             return Finding("debug port", diagnosis(SILENT_CHIP, {"DPIDR": "no answer"}))
         return _of_the_probe(error)
@@ -162,10 +165,6 @@ def _virtual_com_port(observation: Observation) -> str | None:
     if observation.is_virtual:
         return f"h7twin://{probe.driver.virtual_board.name or ''}"
     return port_of(probe.serial, probe.usb_location)
-
-
-def _fits(found: dict[str, Diagnosis], core: str, cause: Cause) -> bool:
-    return cause in found[core].candidates
 
 
 def _is_other_chip(report: Report) -> bool:

@@ -20,8 +20,6 @@ OTHER = {"cm7": "cm4", "cm4": "cm7"}
 
 NO_ANSWER = "no answer"
 
-_CSW = 0x00
-_DBGSWEN = 1 << 31
 _FROM_D1 = ("FLASH",)
 """Units that only the cores' own access ports reach."""
 
@@ -108,16 +106,6 @@ class Facts:
             return None
         value = (word & option.mask) >> option.lsb
         self.keep(name, value, apsel)
-        return value
-
-    def switch_to_debug_bus(self) -> int | None:
-        """Return DBGSWEN in the CSW of AP2, None where that does not answer."""
-        try:
-            word = self._connection.read_ap_register(2, _CSW)
-        except TargetAccessError:
-            return None
-        value = int(bool(word & _DBGSWEN))
-        self.keep("AP2 CSW.DBGSWEN", value, 2)
         return value
 
     def any_enabled(self, bank: str, registers: tuple[str, ...]) -> bool:

@@ -13,10 +13,10 @@ from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import peripheral, private_peripheral
 from pytest_h7.diagnosis.causes import Cause
 from pytest_h7.diagnosis.facts import PORTS
-from pytest_h7.errors import TargetAccessError
 
 if TYPE_CHECKING:
     from pytest_h7.bench.connection import Connection
+    from pytest_h7.bench.observation import Observation
     from pytest_h7.diagnosis.report import Report
 
 _DHCSR = private_peripheral("cm7", "SCS").registers["DHCSR"].address
@@ -25,7 +25,6 @@ _DEBUG_KEY = 0xA05F_0000
 _FPB_KEY, _FPB_ENABLED = 1 << 1, 1 << 0
 _DBGMCU_CR = peripheral("DBGMCU").registers["CR"]
 _GCR = peripheral("RCC").registers["GCR"]
-_CSW, _DBGSWEN = 0x00, 1 << 31
 
 _DBGMCU_BITS = {
     Cause.D1_DEBUG_CLOCK_OFF: ("DBG_CKD1EN", "DBG_CKD3EN"),
@@ -38,8 +37,13 @@ _RELEASES = {
 }
 
 
-def fix(connection: Connection, report: Report) -> list[str]:
+def fix(observation: Observation, connection: Connection, report: Report) -> list[str]:
     """Do what can be done about a report; return a sentence for each thing done.
+
+    Args:
+        observation: The observation of the board.
+        connection: Its connection.
+        report: What is wrong.
 
     Raises:
         TargetAccessError: the chip refuses an access that it allowed before.
@@ -47,7 +51,9 @@ def fix(connection: Connection, report: Report) -> list[str]:
     causes = {finding.diagnosis.cause for finding in report.findings}
     done = []
     if Cause.DBGSWEN_CLEARED in causes:
-        done.append(_open_debug_bus(connection))
+        # The probe has set it with the first access through AP2.
+        observation.leave_debug_bus_open()
+        done.append("DBGSWEN is set in the CSW of AP2.")
     bits = [bit for cause in _DBGMCU_BITS if cause in causes for bit in _DBGMCU_BITS[cause]]
     if bits:
         done.append(_keep_clocks(connection, bits))
@@ -79,13 +85,3 @@ def _keep_clocks(connection: Connection, bits: list[str]) -> str:
         word |= _DBGMCU_CR.fields[bit].mask
     connection.write_word(2, address, word)
     return f"DBGMCU_CR has {', '.join(bits)} set now, until the next power-on."
-
-
-def _open_debug_bus(connection: Connection) -> str:
-    port = connection.target.access_port(2)
-    port._csw |= _DBGSWEN
-    csw = connection.read_ap_register(2, _CSW)
-    connection.write_ap_register(2, _CSW, csw | _DBGSWEN)
-    if not connection.read_ap_register(2, _CSW) & _DBGSWEN:
-        raise TargetAccessError("AP2 did not take DBGSWEN: power-cycle the board.")
-    return "DBGSWEN is set in the CSW of AP2."

@@ -163,6 +163,17 @@ def _missed(facts: Facts) -> bool:
     )
 
 
+def _missed_in_sleep(facts: Facts) -> bool:
+    """The CM4 has asked for CStop, and the wake-up that it has not noticed keeps it from that."""
+    return (
+        bool(facts.core_field("cm4", "DHCSR", "S_SLEEP"))
+        and bool(facts.core_field("cm4", "SCR", "SLEEPDEEP"))
+        and _armed(facts)
+        and _notified(facts)
+        and _freed(facts)
+    )
+
+
 def _look_at_the_other(facts: Facts) -> None:
     """Make it evidence whether a debugger has halted the CM7: then the release does not come."""
     status = facts.raw(PORTS["cm7"], _DHCSR.address)
@@ -217,14 +228,6 @@ def _gave_up(facts: Facts) -> bool:
     return True
 
 
-def _debug_bus_is_cut_off(facts: Facts) -> bool:
-    """The system bus reads zero where AP2 reads the device id."""
-    seen = facts.word("DBGMCU", "IDCODE", 1)
-    if seen or not _device_answers(facts):
-        return False
-    return facts.switch_to_debug_bus() == 0
-
-
 def _no_supply_in_force(facts: Facts) -> bool:
     return facts.field("PWR", "CSR1", "ACTVOSRDY") == 0
 
@@ -249,6 +252,7 @@ def closed_port_rules(core: str) -> tuple[Rule, ...]:
     ready = f"AP1 RCC_CR.{side.domain}CKRDY"
     hold = (f"{other} {side.option}", f"AP1 RCC_GCR.{side.release}")
     bus = ("AP1 RCC_CR", "AP2 DBGMCU_IDCODE")
+    both = ("AP1 RCC_CR.D1CKRDY", "AP1 RCC_CR.D2CKRDY")
     wishes = (ready, f"AP1 PWR_CPUCR.PDDS_{side.domain}", f"AP1 PWR_CPU2CR.PDDS_{side.domain}")
     in_front = (
         Rule(
@@ -260,7 +264,12 @@ def closed_port_rules(core: str) -> tuple[Rule, ...]:
         Rule(Cause.SYSTEM_STOP, bus, lambda facts: not _bus_answers(facts) and _device_answers(facts)),
         Rule(Cause.BUS_DEAD, bus, lambda facts: not _bus_answers(facts), True),
         Rule(Cause[f"{own}_HELD_BY_OPTION_BYTES"], hold, _held, True),
-        Rule(Cause.SYSTEM_STOP, ("AP1 RCC_CR.D1CKRDY", "AP1 RCC_CR.D2CKRDY"), _both_stopped),
+        Rule(
+            Cause.SYSTEM_STANDBY,
+            (*both, "AP1 PWR_CPUCR.SBF"),
+            lambda facts: _both_stopped(facts) and facts.field("PWR", "CPUCR", "SBF"),
+        ),
+        Rule(Cause.SYSTEM_STOP, both, _both_stopped),
     )
     of_the_semaphore = (
         *wishes,
@@ -308,7 +317,22 @@ def open_core_rules(core: str) -> tuple[Rule, ...]:
         Rule(Cause[f"{own}_LOCKED_UP"], (lockup,), _locked_up, True),
         Rule(Cause[f"{own}_IN_FAULT_HANDLER"], (f"{port} ICSR.VECTACTIVE",), _handles_a_fault, True),
     ]
-    if core == "cm7":
+    if core == "cm4":
+        rules.append(
+            Rule(
+                Cause.CM4_MISSED_HSEM_RELEASE,
+                (
+                    f"{port} DHCSR.S_SLEEP",
+                    f"{port} SCR.SLEEPDEEP",
+                    "AP1 RCC_C2_AHB4ENR.HSEMEN",
+                    "AP1 HSEM_C2IER.ISE0",
+                    "AP1 HSEM_C2ISR.ISF0",
+                ),
+                _missed_in_sleep,
+                True,
+            )
+        )
+    else:
         rules.append(
             Rule(Cause.CM7_GAVE_UP_WAITING_FOR_CM4, (f"{port} pc", "AP1 RCC_CR.D2CKRDY"), _gave_up, True)
         )
@@ -316,11 +340,6 @@ def open_core_rules(core: str) -> tuple[Rule, ...]:
 
 
 CHIP_RULES = (
-    Rule(
-        Cause.DBGSWEN_CLEARED,
-        ("AP1 DBGMCU_IDCODE", "AP2 DBGMCU_IDCODE", "AP2 CSW.DBGSWEN"),
-        _debug_bus_is_cut_off,
-    ),
     Rule(Cause.READ_PROTECTED, ("AP0 RDP",), _some_option("RDP", lambda level: level not in (0xAA, 0xCC))),
     Rule(Cause.SECURITY_ENABLED, ("AP0 SECURITY",), _some_option("SECURITY", bool)),
     Rule(Cause.SUPPLY_NOT_CHOSEN, ("AP1 PWR_CSR1.ACTVOSRDY",), _no_supply_in_force),
