@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pytest_h7.board.images import Image
 from pytest_h7.chip.memory import FLASH_BANKS
@@ -18,6 +19,12 @@ from pytest_h7.twin.mcu import Mcu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A busy machine is no failure, and a run no lottery.
+settings.register_profile(
+    "project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("project")
 
 PROGRAMS = Path(__file__).parent / "programs"
 COMMON = ROOT / "firmware" / "common"
