@@ -101,12 +101,17 @@ def _remove_breakpoints(core: Any) -> None:
 class Connection:
     """Accesses to the chip through an open pyOCD session.
 
+    Args:
+        session: The pyOCD session.
+        attaches: Whether a core is attached before its access port is used, which changes its debug registers.
+
     Attributes:
         session: The pyOCD session.
         target: Its target, which knows the chip.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, attaches: bool = True) -> None:
+        self._attaches = attaches
         self._changes_options = False
         self.use(session)
 
@@ -121,7 +126,7 @@ class Connection:
         port = self.target.access_port(apsel)
         if port is None:
             raise TargetAccessError(f"Access port AP{apsel} does not answer.")
-        is_new = apsel in _PORTS_OF_CORES and port.core is None
+        is_new = self._attaches and apsel in _PORTS_OF_CORES and port.core is None
         if is_new or apsel in self._abandoned:
             self._attach(apsel, is_new=is_new)
         return port

@@ -98,7 +98,7 @@ class Observation:
             self.probe.require_power()
             target.dp.connect()
         self._session = session
-        connection = Connection(session)
+        connection = Connection(session, attaches=False)
         try:
             self._csw_found = connection.read_ap_register(2, _CSW)
         except TargetAccessError:
@@ -124,7 +124,7 @@ class Observation:
             session, self._session = self._session, None
             if session is not None:
                 try:
-                    connection = Connection(session)
+                    connection = Connection(session, attaches=False)
                     if not self.found_debug_bus_open:
                         self._close_debug_bus(connection)
                     if not _holds_a_core(connection):

@@ -58,6 +58,7 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
         "flash_transfers": Metric("transfers"),
         "reflash_unchanged_transfers": Metric("transfers"),
     },
+    measure.doctor: {"doctor_wall_s": Metric("s", 2.5)},
     flashing.both_banks: {
         "flash_pair_board_s": Metric("s", 1.4),
         "flash_pair_256k_board_s": Metric("s"),

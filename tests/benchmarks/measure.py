@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -135,6 +136,23 @@ def _run_suite(selection: str) -> dict[str, dict[str, Any]]:
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         records: dict[str, dict[str, Any]] = json.loads(record.read_text())
         return records
+
+
+def doctor() -> Figures:
+    """Measure ``pytest-h7 doctor`` at the virtual board with the reference firmware, start of Python included."""
+    images = ",".join(str(ROOT / "pytest_h7" / "images" / f"{core}.elf") for core in ("cm7", "cm4"))
+    command = [Path(sysconfig.get_path("scripts")) / "pytest-h7", "doctor", "--json"]
+    environment = _environment(H7_TWIN_IMAGES=images)
+
+    def examine() -> float:
+        begin = time.perf_counter()
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        taken = time.perf_counter() - begin
+        if not json.loads(done.stdout)["flash"]:
+            raise RuntimeError("the doctor has not come to the chip")
+        return taken
+
+    return {"doctor_wall_s": min(examine() for _ in range(_STARTS))}
 
 
 def memory() -> Figures:
