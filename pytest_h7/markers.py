@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from pytest_h7.errors import H7Error
@@ -61,6 +60,8 @@ def _check_option_bytes(values: dict[str, int]) -> None:
     for name, value in values.items():
         option = OPTION_BYTES.get(name)
         if option is None:
+            import difflib
+
             similar = difflib.get_close_matches(name, OPTION_BYTES) or list(OPTION_BYTES)
             raise H7Error(
                 f"The marker h7_option_bytes names {name}, which is no option byte; there is {', '.join(similar)}."

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_h7.bench.settings import (
+    DEFAULT_BOARD,
     ConnectMode,
     FlashPolicy,
     LowPowerDebug,
@@ -24,7 +25,6 @@ from pytest_h7.bench.settings import (
     Settings,
     TwinAp3,
 )
-from pytest_h7.chip.boards import DEFAULT, board_description, known_boards
 
 _FREQUENCIES = range(5_000, 24_000_001)
 _PIN = re.compile(r"loopback:P[A-K](\d|1[0-5])")
@@ -94,6 +94,13 @@ def _switch(text: str) -> bool:
     return text.lower() in ("1", "true", "on", "yes")
 
 
+def _board(text: str) -> str:
+    from pytest_h7.chip.boards import board_description
+
+    board_description(text)
+    return text
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("it must not be empty")
@@ -122,9 +129,10 @@ _OPTIONS = (
     ),
     _Option(
         "board",
-        board_description,
+        _board,
         "BOARD",
-        f"what is wired to the chip: {', '.join(known_boards())}, or a TOML file (default: {DEFAULT})",
+        "what is wired to the chip: nucleo-h755zi-q, nucleo-h745zi-q, stm32h745i-disco, stm32h747i-disco, or a TOML "
+        f"file (default: {DEFAULT_BOARD})",
         locate=_file_in_folder,
     ),
     _Option(

@@ -126,7 +126,7 @@ class Bench:
             self.clock.sleep(RETURN_TIME)
         selection = self.settings.probe if self.settings.is_twin else self.probe.serial
         try:
-            self.probe.use(find_probe(selection, self.settings.board))
+            self.probe.use(find_probe(selection, self.settings.board_description))
             session = open_session(self.probe, self.settings)
         except InfrastructureError as error:
             self._loss = error

@@ -158,11 +158,11 @@ def reserve_probe(settings: Settings, announce: Callable[[str], None]) -> tuple[
             raise ProbeNotFound(str(error)) from None
         lease = Lease(settings.probe, folder, settings.lease_timeout, announce)
         try:
-            return _virtual_probe(name, settings.board), lease
+            return _virtual_probe(name, settings.board_description), lease
         except BaseException:
             lease.release()
             raise
-    driver = find_probe(settings.probe, settings.board)
+    driver = find_probe(settings.probe, settings.board_description)
     board = board_behind(driver)
     if board is not None and board.name is None:
         return driver, None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from pytest_h7.chip.boards import BoardDescription, board_description
+if TYPE_CHECKING:
+    from pytest_h7.chip.boards import BoardDescription
+
+DEFAULT_BOARD = "nucleo-h755zi-q"
 
 _TWIN = "twin"
 
@@ -62,7 +67,7 @@ class Settings:
     """
 
     probe: str = "twin"
-    board: BoardDescription = field(default_factory=board_description)
+    board: str = DEFAULT_BOARD
     cm7_image: str | None = None
     cm4_image: str | None = None
     console: str | None = None
@@ -77,6 +82,13 @@ class Settings:
     twin_strict: bool = False
     trace: str | None = None
     gdb: bool = False
+
+    @cached_property
+    def board_description(self) -> BoardDescription:
+        """What is wired to the chip; raise BoardFileError where `board` is none."""
+        from pytest_h7.chip.boards import board_description
+
+        return board_description(self.board)
 
     @property
     def is_twin(self) -> bool:

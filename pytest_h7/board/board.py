@@ -102,7 +102,7 @@ class Board:
         self.hsem = Hsem(self.registers)
         self.exti = Exti(self.registers)
         self.gpio = Pins(lambda name: Pin(name, self.registers, bench))
-        self.description = bench.settings.board
+        self.description = bench.settings.board_description
         self.leds = {
             name: Led(self.gpio[led.pin], led.active_high) for name, led in self.description.leds.items()
         }

@@ -108,7 +108,7 @@ class Doctor:
     def _look_behind(self, report: Report) -> None:
         examination = self._connected
         report.chip = examination.chip()
-        report.supply = examination.supply(self._observation.settings.board)
+        report.supply = examination.supply(self._observation.settings.board_description)
         report.option_bytes = examination.option_bytes()
         report.flash = examination.flash(report.option_bytes) if report.option_bytes else []
         report.domains = examination.domains()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_h7.chip.boards import known_boards
+
 from .conftest import Run
 
 OWN = """
@@ -113,3 +115,9 @@ def test_file_that_describes_none(run: Run, own: Path) -> None:
     result.stderr.fnmatch_lines(
         [f"ERROR: --h7-board: {own} does not describe a board: leds.GREEN.pin is 'PZ0', *"]
     )
+
+
+def test_help_names_all_boards(run: Run) -> None:
+    text = " ".join(run("", "--help").stdout.str().split())
+    listed = text.partition("what is wired to the chip: ")[2].partition(", or a TOML file")[0]
+    assert set(listed.split(", ")) == set(known_boards())
