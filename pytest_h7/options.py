@@ -131,8 +131,8 @@ _OPTIONS = (
         "board",
         _board,
         "BOARD",
-        "what is wired to the chip: nucleo-h755zi-q, nucleo-h745zi-q, stm32h745i-disco, stm32h747i-disco, or a TOML "
-        f"file (default: {DEFAULT_BOARD})",
+        "what is wired to the chip: nucleo-h755zi-q, nucleo-h745zi-q, stm32h745i-disco, stm32h747i-disco, or a "
+        f"TOML file (default: {DEFAULT_BOARD})",
         locate=_file_in_folder,
     ),
     _Option(
