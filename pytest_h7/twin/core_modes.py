@@ -226,7 +226,8 @@ class CoreModes:
     @property
     def all_stopped(self) -> bool:
         """Whether both cores are in CStop, and neither only because it is on hold."""
-        return not self._kept_back and all(mode is CpuMode.STOP for mode in self._modes.values())
+        modes = self._modes
+        return modes["cm7"] is CpuMode.STOP is modes["cm4"] and not self._kept_back
 
     @property
     def waking(self) -> bool:

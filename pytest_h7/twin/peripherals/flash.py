@@ -217,7 +217,8 @@ class Flash(Peripheral):
     @property
     def busy(self) -> bool:
         """Whether D1 may not stop: an operation runs or waits, or a write buffer is half full (4.6.2)."""
-        return any(bank.status & (BSY | QW | WBNE) for bank in self.banks)
+        one, two = self.banks
+        return bool((one.status | two.status) & (BSY | QW | WBNE))
 
     def stall_executing(self) -> None:
         """Let cores that execute from a busy bank wait."""

@@ -302,13 +302,13 @@ class Pwr(Peripheral):
 
     def standby_allowed(self, domain: str) -> bool:
         """Return whether both cores' PDDS bits, and no wake-up flag, let a stopped domain lose its supply."""
-        wanted = all(self[register] & _PDDS[domain] for register in _REGISTERS.values())
-        return wanted and not self["WKUPFR"]  # tables 45 and 47
+        wanted = self["CPUCR"] & self["CPU2CR"] & _PDDS[domain]
+        return bool(wanted) and not self["WKUPFR"]  # tables 45 and 47
 
     @property
     def keeps_d3_running(self) -> bool:
         """Whether a core's RUN_D3 keeps D3 alive while both cores are in CStop."""
-        return any(self[register] & _RUN_D3 for register in _REGISTERS.values())
+        return bool((self["CPUCR"] | self["CPU2CR"]) & _RUN_D3)
 
     def enter_stop(self) -> None:
         """The system enters Stop: set STOPF."""

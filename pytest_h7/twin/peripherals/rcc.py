@@ -35,6 +35,11 @@ _START_UP = {
     "PLL2": (26, 27, 50 * PS_PER_US),
     "PLL3": (28, 29, 50 * PS_PER_US),
 }
+_OFF_IN_STOP = sum(
+    1 << ready | (0 if name in ("HSI", "CSI") else 1 << on) for name, (on, ready, _) in _START_UP.items()
+)
+"""Bits of CR that system Stop clears: what is ready, and what does not start again by itself."""
+
 _HSE_CRYSTAL_START_UP = 2 * PS_PER_MS
 
 _SW_SOURCES = ("HSI", "CSI", "HSE", "PLL1")
@@ -367,12 +372,12 @@ class Rcc(Peripheral):
         """
         system = _SW_SOURCES[self.field("CFGR", "STOPWUCK")]
         kernel = _SW_SOURCES[self.field("CFGR", "STOPKERWUCK")]
-        control = self["CR"]
-        for name, (on, ready, _) in _START_UP.items():
+        for name in self._starting:
             self._cancel_start(name)
-            running = name in ("HSI", "CSI") and (name in (system, kernel) or control & 1 << on)
-            control &= ~(1 << on | 1 << ready)
-            if running:
+        control = self["CR"] & ~_OFF_IN_STOP
+        for name in ("HSI", "CSI"):
+            on, ready, _ = _START_UP[name]
+            if name in (system, kernel) or control & 1 << on:
                 control |= 1 << on | 1 << ready
         source = _SW_SOURCES.index(system)
         configuration = self["CFGR"] & ~0x3F | source | source << 3

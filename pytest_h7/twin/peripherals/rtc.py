@@ -217,16 +217,16 @@ class Rtc(Peripheral):
 
     def _due(self) -> dict[str, int]:
         """Return what is to come and the cycle of RTCCLK that brings it; a flag that is set can wait."""
-        tick = self._tick
+        tick, control = self._tick, self["CR"]
         missing = ~self["ISR"]
         due = {"time-stamp": self._time_stamp_due}
-        if self["CR"] & _WUTE and missing & _WUTF:
+        if control & _WUTE and missing & _WUTF:
             due["wake-up timer"] = self._next_wake_up(tick)
         if self._init_from is None:
             due["calibration"] = self._calibration_due
             due["hour"] = self._hour_change_due
             for name, unit in _ALARMS.items():
-                if self["CR"] >> unit.enable & 1 and missing & unit.flag:
+                if control >> unit.enable & 1 and missing & unit.flag:
                     due[name] = self._next_match(name, tick)
         return {what: when for what, when in due.items() if when is not None}
 
