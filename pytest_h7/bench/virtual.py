@@ -123,8 +123,13 @@ class TwinSurroundings:
             self._supply_changed = True
             self._mcu.set_supply(round(1000 * volts))
 
+    def set_boot0(self, high: bool) -> None:
+        """Hold BOOT0 at a level."""
+        self._mcu.boot0 = high
+
     def clear(self) -> None:
-        """Take away everything that was joined, and restore the supply."""
+        """Take away everything that was joined, and restore BOOT0 and the supply."""
+        self._mcu.boot0 = False
         for pin, other in sorted(self._wires):
             self.disconnect(pin, other)
         while self._peers:

@@ -147,6 +147,13 @@ class Board:
         """Supply the board with another voltage until the end of the test; raise H7Error if the bench cannot."""
         self.bench.require_surroundings().set_supply(volts)
 
+    def set_boot0(self, high: bool) -> None:
+        """Hold the BOOT0 pin high or low until the end of the test; raise H7Error if the bench cannot.
+
+        The next reset looks at it: high chooses BOOT_CM7_ADD1 and BOOT_CM4_ADD1 (RM0399 2.6).
+        """
+        self.bench.require_surroundings().set_boot0(high)
+
     # -- time -------------------------------------------------------------------------------------
 
     def time(self) -> float:

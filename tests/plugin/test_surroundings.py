@@ -174,10 +174,27 @@ def test_supply_is_back(started, h7_probe):
 """
 
 
+BOOT = """
+SYSTEM_MEMORY = range(0x1FF0_0000, 0x1FF2_0000)
+
+def test_boot0_chooses_the_second_address(started, cm7):
+    started.set_boot0(True)
+    with started.expect_fault("cm4"):  # out of SRAM1, where there is nothing
+        started.reset()
+        started.sleep(0.01)
+    cm7.halt()
+    assert cm7.pc in SYSTEM_MEMORY
+
+def test_and_is_low_again(started, cm7):
+    cm7.halt()
+    assert cm7.pc not in SYSTEM_MEMORY
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "passed"),
-    [(WIRE, 5), (LEVELS, 8), (SERIAL, 3), (BOUNCE, 2), (SUPPLY, 3)],
-    ids=["wire", "levels", "serial", "bounce", "supply"],
+    [(WIRE, 5), (LEVELS, 8), (SERIAL, 3), (BOUNCE, 2), (SUPPLY, 3), (BOOT, 2)],
+    ids=["wire", "levels", "serial", "bounce", "supply", "boot"],
 )
 def test_on_the_virtual_board(run: Run, source: str, passed: int) -> None:
     run(source).assert_outcomes(passed=passed)
@@ -196,6 +213,7 @@ def test_real_board_has_no_hands(run: Run, real_board: str) -> None:
                 lambda: h7_board.gpio["PA5"].clock(1000),
                 lambda: h7_board.serial_peer("PD8", "PD9"),
                 lambda: h7_board.set_supply(3.0),
+                lambda: h7_board.set_boot0(True),
             ):
                 with pytest.raises(H7Error, match="^This bench cannot change what is wired to the board"):
                     action()
