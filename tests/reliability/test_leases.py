@@ -1,7 +1,10 @@
 """Several processes want one board, and some are killed: whoever tests has it alone, and it is never stuck.
 
-Witness of that is a lock of its own, taken before anything else in each process, so that it is freed before the
-lease when the process dies; and what each test writes to the board and finds again.
+At a desk a process follows the one that was killed, until one comes to its end. Processes are killed between two
+things that they do to the board, within a test, or at any time by the clock: while they start, wait or end.
+
+Witness of all this is a lock of its own, taken before anything else in each process, so that it is freed before
+the lease when the process dies; and what each test writes to the board and finds again.
 """
 
 from __future__ import annotations
@@ -11,19 +14,31 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from pytest_h7.bench.lease import who_has
 from pytest_h7.twin.board_store import board_folder
 
-PROCESSES, TESTS = 4, 5
-EVERY_PROCESS, EVERY_TEST = 8, 100
+DESKS, EVERY_DESK = 4, 8
+TESTS, EVERY_TEST = 5, 100
+KILLED, EVERY_KILLED = 1, 3
+"""How many processes are killed at each desk but the first."""
+
 MOMENTS = 40
 """A process that is to be killed is so within so many moments of a test, the fewest that two tests have."""
+
+LONGEST_LIFE = 6.0
+"""Seconds within which a process is killed by the clock, if it has not come to its end."""
+
+LOOK_AGAIN = 0.02
+LEASE_TIMEOUT = 900
 
 WITNESS = """
 import os
@@ -46,21 +61,20 @@ from conftest import witness
 SCRATCH = 0x2400_0000
 
 @pytest.fixture
-def alone(h7_board):
+def alone(h7_board, h7_flashed):
     fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
     yield h7_board
     fcntl.flock(witness, fcntl.LOCK_UN)
 
 @pytest.mark.parametrize("number", range(int(os.environ["H7_TEST_TESTS"])))
-def test_has_the_board_alone(alone, cm7, number, request):
-    assert alone.option_bytes.read("BCM4", "BOOT_CM4_ADD0") == {"BCM4": 1, "BOOT_CM4_ADD0": 0x0810}
+def test_has_the_board_alone(alone, cm7, number):
+    assert alone.option_bytes.read("BCM4", "BOOT_CM4_ADD1") == {"BCM4": 1, "BOOT_CM4_ADD1": 0x1000}
     match number % 5:
         case 1:
             alone.option_bytes.set(BCM4=0)
         case 2:
-            alone.option_bytes.set(BOOT_CM4_ADD0=0x0818)
+            alone.option_bytes.set(BOOT_CM4_ADD1=0x1001)
         case 4:
-            request.getfixturevalue("h7_flashed")
             alone.boot_contract(1.0)
     cm7.halt()
     alone.ap[0].write_u32(SCRATCH, os.getpid())
@@ -81,73 +95,112 @@ ARGUMENTS = (
 )
 
 
-class Runs:
-    """Runs of pytest in a folder, each in a process of its own."""
+@dataclass(frozen=True)
+class End:
+    """How a process is to be killed: at a moment of a test, or after so many seconds; else it is not."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._started: list[subprocess.Popen[bytes]] = []
-        (folder / "conftest.py").write_text(WITNESS)
-        (folder / "test_shared.py").write_text(TESTS_OF_A_PROCESS)
+    test: int = -1
+    moment: int = 0
+    seconds: float | None = None
 
-    def start(
-        self, tests: int, end: tuple[int, int] | None = None, timeout: int = 3600
-    ) -> subprocess.Popen[bytes]:
-        """Start a process with its tests, perhaps to be killed at a moment after the begin of one of them."""
-        kill_in, kill_after = end or (-1, 0)
+    @classmethod
+    def by_chance(cls, tests: int) -> End:
+        if random.random() < 0.5:
+            return cls(seconds=random.uniform(0, LONGEST_LIFE))
+        return cls(random.randrange(tests - 2), random.randint(1, MOMENTS))
+
+    @property
+    def exit_codes(self) -> tuple[int, ...]:
+        """What the process may end with."""
+        if self.seconds is not None:
+            return -signal.SIGKILL, 0
+        return (-signal.SIGKILL,) if self.test >= 0 else (0,)
+
+
+class Process:
+    """A run of pytest in a folder."""
+
+    def __init__(self, folder: Path, tests: int, end: End, timeout: float = LEASE_TIMEOUT) -> None:
         environment = os.environ | {
-            "H7_TEST_KILL_IN": str(kill_in),
-            "H7_TEST_KILL_AFTER": str(kill_after),
+            "H7_TEST_KILL_IN": str(end.test),
+            "H7_TEST_KILL_AFTER": str(end.moment),
             "H7_TEST_TESTS": str(tests),
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
         }
         command = [sys.executable, "-m", "pytest", *ARGUMENTS, f"--h7-lease-timeout={timeout}"]
-        with (self._folder / f"output {len(self._started)}").open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=self._folder, env=environment, stdout=output, stderr=output
+        self._output = folder / f"output-{uuid4()}"
+        with self._output.open("w") as output:
+            self._process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=output, stderr=output
             )
-        self._started.append(process)
-        return process
+        self._start = time.monotonic()
+        self.end = end
 
-    def output(self, process: subprocess.Popen[bytes]) -> str:
-        """Return what a process has printed."""
-        return (self._folder / f"output {self._started.index(process)}").read_text()
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
-    def tests_done(self) -> Counter[int]:
-        """Return how many tests have come to their end, by process."""
-        return Counter(map(int, (self._folder / "notes").read_text().split()))
+    def has_ended(self) -> bool:
+        """Look after the process: kill it when its time has come; fail if it has ended as it must not."""
+        if self.end.seconds is not None and time.monotonic() - self._start > self.end.seconds:
+            self.kill()
+        code = self._process.poll()
+        if code is None:
+            return False
+        output = self._output.read_text()
+        assert code in self.end.exit_codes, (self.end, output)
+        assert "FAILED" not in output, (self.end, output)
+        assert "ERROR" not in output, (self.end, output)
+        return True
 
-    def end(self) -> None:
-        """End what a failure has left."""
-        for process in self._started:
-            process.kill()
-            process.wait()
+    def wait(self) -> None:
+        self._process.wait()
+        assert self.has_ended()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tests are, and the board."""
     monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path / "twins"))
-    runs = Runs(tmp_path)
-    yield runs
-    runs.end()
+    (tmp_path / "conftest.py").write_text(WITNESS)
+    (tmp_path / "test_shared.py").write_text(TESTS_OF_A_PROCESS)
+    return tmp_path
 
 
-def test_one_board_for_several_processes(request: pytest.FixtureRequest, runs: Runs) -> None:
+def work_at_desks(folder: Path, desks: Iterable[list[End]], tests: int) -> list[Process]:
+    """Let processes follow each other at each desk, the desks at the same time; return those not killed."""
+    waiting = {desk: iter(ends) for desk, ends in enumerate(desks)}
+    at_work = {desk: Process(folder, tests, next(ends)) for desk, ends in waiting.items()}
+    survivors = []
+    try:
+        while at_work:
+            time.sleep(LOOK_AGAIN)
+            for desk, process in list(at_work.items()):
+                if not process.has_ended():
+                    continue
+                del at_work[desk]
+                if process.end == End():
+                    survivors.append(process)
+                following = next(waiting[desk], None)
+                if following is not None:
+                    at_work[desk] = Process(folder, tests, following)
+    finally:
+        for process in at_work.values():
+            process.kill()
+    return survivors
+
+
+def test_one_board_for_several_processes(request: pytest.FixtureRequest, folder: Path) -> None:
     every = request.config.getoption("every_case", default=False)
-    count, tests = (EVERY_PROCESS, EVERY_TEST) if every else (PROCESSES, TESTS)
-    chance = random.Random(1)
-    ends = [
-        (chance.randrange(tests - 2), chance.randint(1, MOMENTS)) if number % 2 else None
-        for number in range(count)
-    ]
-    started = {runs.start(tests, end): end for end in ends}
-    for process, end in started.items():
-        process.wait()
-        assert process.returncode == (-signal.SIGKILL if end else 0), (end, runs.output(process))
+    desks, tests, killed = (EVERY_DESK, EVERY_TEST, EVERY_KILLED) if every else (DESKS, TESTS, KILLED)
+    ends = [[End.by_chance(tests) for _ in range(killed if desk else 0)] for desk in range(desks)]
+    survivors = work_at_desks(folder, [[*some, End()] for some in ends], tests)
     assert who_has(board_folder("shared")) is None
-    done = runs.tests_done()
-    assert [done[process.pid] for process, end in started.items() if not end] == [tests] * (count // 2)
-    last = runs.start(1, timeout=0)
-    last.wait()
-    assert last.returncode == 0, runs.output(last)
+    done = Counter(map(int, (folder / "notes").read_text().split()))
+    assert [done[process.pid] for process in survivors] == [tests] * desks, ends
+    Process(folder, 1, End(), timeout=0).wait()
     assert not (board_folder("shared") / "option-bytes-before.json").exists()
