@@ -108,15 +108,18 @@ class Connection:
     Attributes:
         session: The pyOCD session.
         target: Its target, which knows the chip.
+        connected: How often this has been connected to the chip.
     """
 
     def __init__(self, session: Session, *, attaches: bool = True) -> None:
         self._attaches = attaches
         self._changes_options = False
+        self.connected = 0
         self.use(session)
 
     def use(self, session: Session) -> None:
         """Go on with another session, after the one before has lost the probe."""
+        self.connected += 1
         self.session = session
         self.target: STM32H755 = session.target
         self._abandoned: set[int] = set()
@@ -230,6 +233,7 @@ class Connection:
 
     def reconnect(self) -> None:
         """Connect again after the chip was without power."""
+        self.connected += 1
         with translated_errors("connect after the power cycle"):
             self.target.reconnect()
 

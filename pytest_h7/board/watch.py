@@ -111,6 +111,8 @@ class Watch:
         self._connection = board.bench.connection
         self._before: dict[str, _Status] = {}
         self._reset_flags: int | None = None
+        self._connected = 0
+        self._has_ended = True
         self._incidents: list[_Incident] = []
 
     def begin(self) -> None:
@@ -120,8 +122,11 @@ class Watch:
             H7Error: the board cannot be reached.
         """
         self._incidents.clear()
-        if self._reset_flags is None:
+        if self._reset_flags is None or not self._has_ended or self._connected != self._connection.connected:
+            # Nobody has looked since the bench has failed, or somebody else has reset the chip.
             self._reset_flags = self._read_reset_flags()
+        self._connected = self._connection.connected
+        self._has_ended = False
         for core in self._board.cores:
             status = self._read(core)
             self._before[core.name] = status or _NOTHING
@@ -140,6 +145,7 @@ class Watch:
         if any(incident.core is None for incident in self._incidents):
             self._clear_reset_flags()
         self._incidents.clear()
+        self._has_ended = True
         return errors
 
     @contextmanager
@@ -184,7 +190,12 @@ class Watch:
         """Add to the incidents what has happened since the last time."""
         found = {core: self._read(core) for core in self._board.cores}
         seen, own = self._connection.target.resets.take()
-        if seen or own or found[self._board.cm7] is None:
+        if self._connected != self._connection.connected:
+            # Whatever has reset the chip, the bench has reported it, or has done it itself while connecting.
+            self._connected = self._connection.connected
+            self._reset_flags = self._read_reset_flags()
+            seen, own = set(), {"PINRSTF"}
+        elif seen or own or found[self._board.cm7] is None:
             self._look_at_reset(seen, own)
         for core, status in found.items():
             if status is None:
