@@ -44,12 +44,14 @@ def add_board_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> No
 
 @contextmanager
 def _connected(probe: str) -> Iterator[Connection]:
-    from pytest_h7.bench.observation import Observation
+    from pytest_h7.bench.observation import Observation, lent_sleep_clocks
     from pytest_h7.bench.settings import ConnectMode, Settings
 
     observation = Observation(Settings(probe=probe, connect=ConnectMode.ATTACH), _announce)
     try:
-        yield observation.connect()
+        connection = observation.connect()
+        with lent_sleep_clocks(connection):
+            yield connection
     finally:
         observation.close()
 

@@ -6,7 +6,7 @@ debugger cannot reach a core. This one opens the debug port, and reads through t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from pytest_h7.bench.connection import Connection, translated_errors
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.opening import abandon, create_session, explained_failure, open_session
 from pytest_h7.bench.probes import Probe, board_behind, reserve_probe
-from pytest_h7.chip.registers import private_peripheral
+from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
+from pytest_h7.chip.registers import peripheral, private_peripheral
 from pytest_h7.errors import H7Error, TargetAccessError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _CSW, _DBGSWEN = 0x00, 1 << 31
 _CORE_PORTS = (0, 3)
 _DHCSR = private_peripheral("cm7", "SCS").registers["DHCSR"]
+_DBGMCU_CR = peripheral("DBGMCU").registers["CR"]
+_SLEEP_BITS = {"cm7": "DBG_SLEEPD1", "cm4": "DBG_SLEEPD2"}
 
 
 class Observation:
@@ -165,3 +168,25 @@ def _switch_debug_power_off(session: Session) -> None:
             session.target.dp.disconnect()
     except H7Error:
         return  # what does not answer has none
+
+
+@contextmanager
+def lent_sleep_clocks(connection: Connection, cores: Iterable[str] = ("cm7", "cm4")) -> Iterator[None]:
+    """Keep the clocks of cores in CSleep while the context lasts, so that their debug registers answer.
+
+    That wakes nothing, and a domain in Stop stays so (RM0399 63.5.8). DBGMCU is put back as it was found.
+    """
+    address = DBGMCU_AP2_ADDRESS + _DBGMCU_CR.offset
+    bits = sum(_DBGMCU_CR.fields[_SLEEP_BITS[core]].mask for core in cores)
+    try:
+        found = connection.read_word(2, address) if bits else 0
+    except TargetAccessError:
+        bits = found = 0  # the chip is in reset or has no clock: nothing sleeps there
+    if found & bits == bits:
+        yield
+        return
+    connection.write_word(2, address, found | bits)
+    try:
+        yield
+    finally:
+        connection.write_word(2, address, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_h7.bench.observation import lent_sleep_clocks
 from pytest_h7.diagnosis.causes import Cause, Diagnosis, diagnosis
 from pytest_h7.diagnosis.examination import Examination
 from pytest_h7.diagnosis.facts import PORTS
@@ -82,7 +83,7 @@ class Doctor:
         report.ports = [examination.access_port(port) for port in examination.ports]
         report.debug = examination.debug_configuration()
         asleep = [core for core, cause in _ASLEEP.items() if cause in found[core].candidates]
-        with examination.sleep_clocks(asleep):
+        with lent_sleep_clocks(examination.connection, asleep):
             if asleep:
                 found = {core: self._settled(core, before) for core, before in found.items()}
             self._look_behind(report)

@@ -239,27 +239,6 @@ class Examination:
         finally:
             self.connection.write_word(apsel, _DEMCR.address, found)
 
-    @contextmanager
-    def sleep_clocks(self, cores: list[str]) -> Iterator[None]:
-        """Keep the clocks of cores in CSleep while the context lasts, so that their debug registers answer.
-
-        It wakes nothing, and a domain in Stop stays so (RM0399 63.5.8).
-        """
-        address = DBGMCU_AP2_ADDRESS + _DBGMCU_CR.offset
-        domains = {"cm7": "D1", "cm4": "D2"}
-        found = self.connection.read_word(2, address) if cores else 0
-        wanted = found
-        for core in cores:
-            wanted |= _DBGMCU_CR.fields[f"DBG_SLEEP{domains[core]}"].mask
-        if wanted == found:
-            yield
-            return
-        self.connection.write_word(2, address, wanted)
-        try:
-            yield
-        finally:
-            self.connection.write_word(2, address, found)
-
     # -- reading --------------------------------------------------------------------------------------
 
     def _word(self, apsel: int, address: int) -> int | None:

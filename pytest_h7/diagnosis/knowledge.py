@@ -70,15 +70,15 @@ KNOWLEDGE = {
         "RM0399 9.5.12 and 63.3.3; AN5361",
         special_remedies=(
             (
+                "HSEM_R0.LOCK",
+                1,
+                "The CM7 has taken semaphore 0 and keeps it: look at what it does before it releases it.",
+            ),
+            (
                 "CM7",
                 "halted",
                 "Resume the CM7, which a debugger has halted before its release of semaphore 0, then connect to "
                 f"the CM4; or {_KEEP_STOPPED}.",
-            ),
-            (
-                "HSEM_R0.LOCK",
-                1,
-                "The CM7 has taken semaphore 0 and keeps it: look at what it does between the two.",
             ),
         ),
     ),
@@ -207,7 +207,9 @@ KNOWLEDGE = {
         "RM0399 63.4.2 and 63.5.8",
         _BENCH,
     ),
-    Cause.PROBE_UNUSABLE: Knowledge("See what the host reports.", _SOURCED, "libusb", _BENCH),
+    Cause.PROBE_UNUSABLE: Knowledge(
+        "Have the probe plugged in, free and permitted, then ask again.", _SOURCED, "libusb", _BENCH
+    ),
     Cause.UNKNOWN: Knowledge("Connect under reset and look at the evidence.", _INFERRED, ""),
 }
 """Every cause."""

@@ -351,7 +351,7 @@ CHIP_RULES = (
 )
 """What of the whole chip affects debugging; each is true or not, whatever the others are."""
 
-_LOOKALIKES = {Cause.SUPPLY_NOT_CHOSEN: (Cause.SUPPLY_REFUSED,)}
+LOOKALIKES = {Cause.SUPPLY_NOT_CHOSEN: (Cause.SUPPLY_REFUSED,)}
 """What cannot be told from a cause of the chip: PWR_CR3 shows no attempt to write it."""
 
 SILENT_CHIP = (
@@ -362,6 +362,15 @@ SILENT_CHIP = (
     Cause.PROTECTED_FOR_EVER,
 )
 """Why the debug port of a board with power may not answer. From outside they look the same."""
+
+OUTSIDE_REGISTERS = {
+    Cause.DBGSWEN_CLEARED: "AP2 CSW.DBGSWEN, before anything goes through AP2",
+    Cause.OTHER_CHIP: "IDR of AP0 to AP3, AP2 DBGMCU_IDCODE",
+    Cause.NO_POWER: "the target voltage that the probe measures",
+    Cause.PROBE_UNUSABLE: "what the host says when the probe is opened",
+    **dict.fromkeys(SILENT_CHIP, "the debug port does not answer"),
+}
+"""How causes show that are not behind an access port; `pytest_h7.diagnosis.doctor` looks for them."""
 
 
 # -- asking -----------------------------------------------------------------------------------------
@@ -396,7 +405,7 @@ def examine_chip(connection: Connection) -> list[Diagnosis]:
     for rule in CHIP_RULES:
         facts = Facts(connection, "cm7")
         if rule.fits(facts):
-            candidates = [rule.cause, *_LOOKALIKES.get(rule.cause, ())]
+            candidates = [rule.cause, *LOOKALIKES.get(rule.cause, ())]
             found.append(diagnosis(candidates, facts.evidence, facts.access_ports))
     return found
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHOWN_OPTIONS = ("BCM7", "BCM4", "BOOT_CM7_ADD0", "BOOT_CM4_ADD0", "RDP", "SECURITY", "SWAP_BANK_OPT")
 _HEALTH = {
     Health.HEALTHY: ("healthy", "bold green"),
-    Health.FIRMWARE: ("firmware or option bytes", "bold yellow"),
+    Health.FIRMWARE: ("firmware, option bytes or debug session", "bold yellow"),
     Health.INFRASTRUCTURE: ("infrastructure", "bold red"),
 }
 
