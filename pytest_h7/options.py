@@ -19,6 +19,7 @@ import pytest
 from pytest_h7.bench.settings import (
     DEFAULT_BOARD,
     ConnectMode,
+    EvidencePolicy,
     FlashPolicy,
     LowPowerDebug,
     OptionBytesPolicy,
@@ -173,6 +174,19 @@ _OPTIONS = (
         *_choice(OptionBytesPolicy),
         "put option bytes back that a test has changed; or have a change that is left behind fail the run, too "
         "(default: restore)",
+    ),
+    _Option(
+        "evidence",
+        *_choice(EvidencePolicy),
+        "of which tests to keep a page, core files and a snapshot of the board: none, those that have failed, or "
+        "all that have the board (default: retain-on-failure)",
+    ),
+    _Option(
+        "evidence_dir",
+        _text,
+        "DIR",
+        "where evidence is kept, in a folder for each test (default: h7-evidence)",
+        locate=_in_folder,
     ),
     _Option(
         "lease_timeout",

@@ -17,6 +17,7 @@ from pytest_h7.bench.journal import Journal
 from pytest_h7.bench.opening import abandon, open_session
 from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
 from pytest_h7.bench.serial_ports import console_of
+from pytest_h7.bench.settings import EvidencePolicy
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
 from pytest_h7.errors import (
     ConnectionLost,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.virtual import TwinSurroundings
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
+    from pytest_h7.twin.history import History
 
 Result = TypeVar("Result")
 
@@ -69,6 +71,7 @@ class Bench:
         stimulus: What moves pins.
         surroundings: What can be joined to the board's pins, None where nothing can but by hand.
         checkpoints: What brings the board into states that many tests begin with.
+        history: What has happened on the virtual board lately, None on a real one and without evidence.
     """
 
     def __init__(self, settings: Settings, announce: Callable[[str], None] = _keep_silent) -> None:
@@ -82,6 +85,7 @@ class Bench:
         self.clock: Clock = HostClock()
         self.power: Power | None = None
         self.surroundings: TwinSurroundings | None = None
+        self.history: History | None = None
         try:
             with uninterrupted():
                 self._open(driver, board)
@@ -97,9 +101,13 @@ class Bench:
             self.clock = TwinClock(board)
             self.power = TwinPower(board)
             self.surroundings = TwinSurroundings(board)
+            if self.settings.evidence is not EvidencePolicy.OFF:
+                self.history = board.keep_history()
         self._trace = self._open_trace(board)
         self.probe = Probe(driver)
+        self.probe.usage.now = self.clock.time
         self.connection = Connection(self._open_session())
+        self.connection.actions.now = self.clock.time
         self.checkpoints: Checkpoints = (
             TwinCheckpoints(board, self) if board is not None else RealCheckpoints()
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.console import ConsoleState
     from pytest_h7.twin.board import BoardSnapshot, VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
+    from pytest_h7.twin.history import Past
 
 _KEPT = 16
 """States that are kept at most; one takes up to 4 MB, mostly far less."""
@@ -53,6 +54,7 @@ class _Checkpoint:
     breakpoint_units: dict[int, bool]
     duration: float
     transfers: Counter[str]
+    past: Past | None
     unmodelled: Counter[UnmodelledAccess]
     warnings: Counter[str]
 
@@ -107,6 +109,7 @@ class TwinCheckpoints:
         start, transfers = self._bench.clock.time(), self._bench.probe.usage.by_purpose.copy()
         surroundings = self._surroundings()
         unmodelled, warnings = self._bench.unmodelled_accesses(), self._bench.chip_warnings()
+        picoseconds, history = self._board.picoseconds(), self._bench.history
         steps()
         if not self._is_quiet() or self._surroundings() != surroundings:
             return  # from where it has led the way is another one: the next time nothing needs flashing
@@ -119,6 +122,7 @@ class TwinCheckpoints:
                 self._bench.connection.target.breakpoint_units_enabled(),
                 end - start,
                 self._bench.probe.usage.by_purpose - transfers,
+                history.since(picoseconds) if history is not None else None,
                 self._bench.unmodelled_accesses() - unmodelled,
                 self._bench.chip_warnings() - warnings,
             )
@@ -134,6 +138,8 @@ class TwinCheckpoints:
 
     def _put_back(self, kept: _Checkpoint) -> None:
         with uninterrupted():
+            if self._bench.history is not None and kept.past is not None:
+                self._bench.history.append(kept.past, self._board.picoseconds())
             self._board.restore(kept.snapshot, after=kept.duration)
             self._bench.probe.usage.by_purpose += kept.transfers
             self._board.mcu.unmodelled_accesses += kept.unmodelled

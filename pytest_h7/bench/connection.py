@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_h7.bench.actions import Actions
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.safety import check_write, short_circuit
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
@@ -109,10 +110,12 @@ class Connection:
         session: The pyOCD session.
         target: Its target, which knows the chip.
         connected: How often this has been connected to the chip.
+        actions: What tests have done to the board.
     """
 
     def __init__(self, session: Session, *, attaches: bool = True) -> None:
         self._attaches = attaches
+        self.actions = Actions()
         self._changes_options = False
         self.connected = 0
         self.use(session)

@@ -45,6 +45,14 @@ class OptionBytesPolicy(enum.Enum):
     CHECK = "check"
 
 
+class EvidencePolicy(enum.Enum):
+    """Of which tests evidence is kept: none, those that have failed, or all that have the board."""
+
+    OFF = "off"
+    RETAIN_ON_FAILURE = "retain-on-failure"
+    ON = "on"
+
+
 class TwinAp3(enum.Enum):
     """What AP3 memory answers on the virtual board while the CM4 has no clock."""
 
@@ -77,6 +85,8 @@ class Settings:
     flash: FlashPolicy = FlashPolicy.AUTO
     stimulus: str | None = None
     option_bytes: OptionBytesPolicy = OptionBytesPolicy.RESTORE
+    evidence: EvidencePolicy = EvidencePolicy.RETAIN_ON_FAILURE
+    evidence_dir: str = "h7-evidence"
     lease_timeout: float = 60.0
     twin_ap3: TwinAp3 = TwinAp3.FAULT
     twin_strict: bool = False

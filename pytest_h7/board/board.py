@@ -206,6 +206,10 @@ class Board:
         Raises:
             CoreUnreachable: neither can be.
         """
+        with self._connection.actions.doing("halt both cores"):
+            return self._halt()
+
+    def _halt(self) -> tuple[str, ...]:
         with translated_errors("halt both cores"):
             if self._connection.target.halt_together():
                 return tuple(core.name for core in self.cores)
@@ -225,12 +229,13 @@ class Board:
 
     def resume(self) -> None:
         """Let both cores run, together if both are halted; does nothing with one that runs or is unreachable."""
-        with translated_errors("resume both cores"):
-            if self._connection.target.resume_together():
-                return
-        for core in self.cores:
-            if core.is_halted:
-                core.resume()
+        with self._connection.actions.doing("resume both cores"):
+            with translated_errors("resume both cores"):
+                if self._connection.target.resume_together():
+                    return
+            for core in self.cores:
+                if core.is_halted:
+                    core.resume()
 
     def halt_reachable_cores(self) -> None:
         """Halt every core that can be reached."""
@@ -252,6 +257,10 @@ class Board:
             ValueError: `halt` with a power reset.
             H7Error: the bench has no power switch, or the CM7 could not be stopped.
         """
+        with self._connection.actions.doing(f"reset ({kind}{', halt the CM7' if halt else ''})"):
+            self._reset(halt, kind)
+
+    def _reset(self, halt: bool, kind: ResetKind) -> None:
         if kind == "power":
             if halt:
                 raise ValueError("a power reset cannot stop the CM7 at its first instruction")
@@ -314,7 +323,7 @@ class Board:
             InfrastructureError: the board has lost its power.
         """
         self.images = pair
-        with self.bench.probe.usage.purpose("flash"):
+        with self._connection.actions.doing("flash"), self.bench.probe.usage.purpose("flash"):
             return Flasher(self, progress).flash(pair, policy)
 
     def reach(self, name: Hashable, steps: Callable[[], None]) -> None:
@@ -338,7 +347,7 @@ class Board:
         No breakpoints and watchpoints are left, DBGMCU is configured as asked for, no pin is driven, no core is
         halted by the debugger. From now on both cores are watched.
         """
-        with self.bench.probe.usage.purpose("clean-up"):
+        with self._connection.actions.unnoticed(), self.bench.probe.usage.purpose("clean-up"):
             self.bench.release_pins()
             with translated_errors("clean up after the last test"):
                 self._connection.clean()

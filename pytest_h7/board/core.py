@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
+from pytest_h7.board.debug_info import Place
 from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
 from pytest_h7.board.observation import seen, unseen
+from pytest_h7.board.unwinding import NEEDED_REGISTERS, Call, unwind
 from pytest_h7.board.values import MemoryBlock
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
+from pytest_h7.chip.interrupts import exception_name
 from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
 from pytest_h7.diagnosis.rules import explain_open_core
@@ -35,8 +38,7 @@ _NO_SAMPLE = 0xFFFF_FFFF
 _PART_NAMES = {0xC27: "Cortex-M7", 0xC24: "Cortex-M4"}
 _HALT_TIMEOUT = 0.1
 _POLL = 0.001
-_REGISTER_NAMES = (*tuple(f"r{number}" for number in range(13)), "sp", "lr", "pc")
-REPORTED_REGISTERS = (*_REGISTER_NAMES, "xpsr")
+REPORTED_REGISTERS = (*tuple(f"r{number}" for number in range(13)), "sp", "lr", "pc", "xpsr")
 """Registers that a report of a core shows."""
 
 
@@ -66,16 +68,56 @@ class Cpuid:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a backtrace."""
+    """One frame of a backtrace.
+
+    Attributes:
+        pc: Where it is; of a caller the return address, which is behind its call.
+        function: The function, None where it is not known.
+        file: Name of the source file.
+        line: Line in it.
+        path: Path of the source file, as the compiler knew it.
+        interrupted_by: The exception that it was interrupted by, such as ``"HardFault"``; None for a caller.
+        is_inlined: Whether its code is part of that of the next frame.
+        is_guess: Whether it was not unwound, because the stack is broken, but found near its end.
+    """
 
     pc: int
     function: str | None
     file: str | None
     line: int | None
+    path: str | None = None
+    interrupted_by: str | None = None
+    is_inlined: bool = False
+    is_guess: bool = False
 
     def __str__(self) -> str:
         place = f" at {self.file}:{self.line}" if self.file else ""
-        return f"0x{self.pc:08X} {self.function or '?'}{place}"
+        taken = f" when {self.interrupted_by} was taken" if self.interrupted_by else ""
+        return f"0x{self.pc:08X} {self.function or '?'}{place}{taken}{' (guessed)' if self.is_guess else ''}"
+
+
+def call_frames(name: str, image: Image | None, calls: list[Call]) -> list[Frame]:
+    """Return the frames of a core's calls with their places in the source; inlined calls have their own."""
+    frames = []
+    for call in calls:
+        places = image.debug_info.places(call.at) if image is not None else [Place(None, None, None)]
+        number = call.interrupted_by
+        taken = exception_name(name, number) if number is not None else None
+        for place in places:
+            frames.append(
+                Frame(
+                    call.pc,
+                    place.function,
+                    place.file,
+                    place.line,
+                    path=place.path,
+                    # The innermost of inlined calls is the one that was interrupted.
+                    interrupted_by=taken if place is places[0] else None,
+                    is_inlined=place.is_inlined,
+                    is_guess=call.is_guess,
+                )
+            )
+    return frames
 
 
 class CoreRegisters:
@@ -281,18 +323,22 @@ class Core:
                     raise self._unreachable(doing) from error
                 raise
 
+    def _doing(self, what: str) -> AbstractContextManager[None]:
+        return self._connection.actions.doing(f"{self.name}: {what}")
+
     # -- run control ------------------------------------------------------------------------------
 
     def halt(self) -> None:
         """Halt the core; does nothing when it is halted already."""
-        with self.control("halt the core") as driver:
-            driver.halt()
-        self.wait_halted(_HALT_TIMEOUT, "halt")
+        with self._doing("halt"):
+            with self.control("halt the core") as driver:
+                driver.halt()
+            self.wait_halted(_HALT_TIMEOUT, "halt")
 
     def resume(self) -> None:
         """Let the core run; does nothing when it runs already."""
         if self.state_or_raise("resume the core") in (CoreState.HALTED, CoreState.LOCKUP):
-            with self.control("resume the core") as driver:
+            with self._doing("resume"), self.control("resume the core") as driver:
                 driver.resume()
 
     def state_or_raise(self, doing: str) -> CoreState:
@@ -318,7 +364,7 @@ class Core:
             has_timed_out = self._clock.time() >= deadline
             return has_timed_out
 
-        with self.control("step the core") as driver:
+        with self._doing("step"), self.control("step the core") as driver:
             driver.step(disable_interrupts=True, hook_cb=times_out)
         if has_timed_out:
             self.wait_halted(0.0, "finish the step")
@@ -353,7 +399,10 @@ class Core:
         address = self.address_of(where)
         if self.is_halted and self.pc == address:
             self.step()
-        with self.breakpoint(address):
+        with (
+            self._doing(f"run until {where if isinstance(where, str) else hex(where)}"),
+            self.breakpoint(address),
+        ):
             self.resume()
             self.wait_halted(timeout, f"reach {where if isinstance(where, str) else hex(where)}")
 
@@ -416,7 +465,7 @@ class Core:
     def write_sized(self, address: int, size: int, value: int) -> None:
         """Write 1, 2 or 4 bytes as the core would; raises what `read_sized` does."""
         doing = f"write 0x{address:08X}"
-        with self._access(doing):
+        with self._doing(f"write 0x{value:X} to 0x{address:08X}"), self._access(doing):
             self._connection.write_sized(self._port.apsel, address, size, value)
         self._require_reachable(doing)
 
@@ -456,7 +505,7 @@ class Core:
     def write_bytes(self, address: int, data: bytes) -> None:
         """Write bytes as the core would; raises what `read_sized` does."""
         doing = f"write 0x{address:08X}"
-        with self._access(doing):
+        with self._doing(f"write {len(data)} bytes to 0x{address:08X}"), self._access(doing):
             self._connection.write_bytes(self._port.apsel, address, data)
         self._require_reachable(doing)
 
@@ -512,23 +561,16 @@ class Core:
         return image.debug_info.describe(address) if image else f"0x{address:08X}"
 
     def backtrace(self) -> list[Frame]:
-        """Return the call frames of the halted core, innermost first."""
+        """Return the call frames of the halted core, innermost first, through exceptions and over both stacks.
+
+        Raises:
+            ImageError: the core's image is not known.
+            H7Error: the core is not halted.
+            CoreUnreachable: the core cannot be reached.
+        """
         image = self._require_image()
-        values = self.registers.read(*_REGISTER_NAMES)
-        numbered = {number: values[name] for number, name in enumerate(_REGISTER_NAMES)}
-        frames = []
-        for address in image.debug_info.backtrace(numbered, self.read_u32):
-            function = image.debug_info.function_at(address)
-            line = image.debug_info.line_at(address)
-            frames.append(
-                Frame(
-                    address,
-                    function.name if function else None,
-                    line[0] if line else None,
-                    line[1] if line else None,
-                )
-            )
-        return frames
+        registers = self.registers.read(*NEEDED_REGISTERS)
+        return call_frames(self.name, image, unwind(image.debug_info, registers, self.read_u32))
 
     @property
     def fault(self) -> Fault | None:

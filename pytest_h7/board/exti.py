@@ -39,7 +39,8 @@ class ExtiLine:
     def trigger(self) -> None:
         """Trigger the line by software (SWIER), as an edge would."""
         self._require_configurable()
-        self._register("SWIER").value = 1 << self.line % 32
+        with self._registers.doing(f"trigger EXTI line {self.line}"):
+            self._register("SWIER").value = 1 << self.line % 32
 
     def pending(self, core: str) -> bool:
         """Return whether the line is pending for ``"cm7"`` or ``"cm4"``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pytest_h7.bench.stimulus import parse_pin
@@ -64,11 +65,17 @@ class Pin:
             SafetyError: the firmware has the pin as an output.
             H7Error: the bench's stimulus cannot do this.
         """
-        self._bench.stimulus.drive(self.name, high)
+        with self.doing(f"drive {self.name} {'high' if high else 'low'}"):
+            self._bench.stimulus.drive(self.name, high)
 
     def release(self) -> None:
         """Stop driving the pin."""
-        self._bench.stimulus.release(self.name)
+        with self.doing(f"release {self.name}"):
+            self._bench.stimulus.release(self.name)
+
+    def doing(self, text: str) -> AbstractContextManager[None]:
+        """Note an action that consists of what is done to the pin."""
+        return self._bench.connection.actions.doing(text)
 
     def wait(self, seconds: float) -> None:
         """Let board time pass."""
@@ -76,11 +83,12 @@ class Pin:
 
     def pulse(self, seconds: float, high: bool = True) -> None:
         """Drive the pin high, or low, for a time and release it."""
-        self.drive(high)
-        try:
-            self._bench.clock.sleep(seconds)
-        finally:
-            self.release()
+        with self.doing(f"pulse {self.name} {'high' if high else 'low'} for {seconds:g} s"):
+            self.drive(high)
+            try:
+                self._bench.clock.sleep(seconds)
+            finally:
+                self.release()
 
     def connect(self, other: str) -> None:
         """Join the pin to another one by a wire, until `disconnect` or the end of the test.
@@ -134,10 +142,11 @@ class Button:
             seconds: How long it is held, once the contact is closed for good.
             bounce: For how many seconds the contact opens and closes before, as worn ones do.
         """
-        for _ in range(_BOUNCES if bounce else 0):
-            self.pin.pulse(bounce / _BOUNCES / 2, self.pressed_high)
-            self.pin.wait(bounce / _BOUNCES / 2)
-        self.pin.pulse(seconds, self.pressed_high)
+        with self.pin.doing(f"press the button for {seconds:g} s"):
+            for _ in range(_BOUNCES if bounce else 0):
+                self.pin.pulse(bounce / _BOUNCES / 2, self.pressed_high)
+                self.pin.wait(bounce / _BOUNCES / 2)
+            self.pin.pulse(seconds, self.pressed_high)
 
 
 class Led:

@@ -6,6 +6,7 @@ DBGMCU (RM0399 63.4.2).
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pytest_h7.board.access_port import AccessPort
@@ -177,9 +178,14 @@ class Registers:
         Raises:
             PeripheralUnclocked: it has no bus clock, so that the write would be lost.
         """
-        apsel, address = self._place(unit, register)
-        self._connection.write_word(apsel, address, value)
-        self._require_answer(apsel, unit, register)
+        with self._connection.actions.doing(f"write {unit.name}.{register.name} = 0x{value:X}"):
+            apsel, address = self._place(unit, register)
+            self._connection.write_word(apsel, address, value)
+            self._require_answer(apsel, unit, register)
+
+    def doing(self, text: str) -> AbstractContextManager[None]:
+        """Note an action that consists of accesses to registers."""
+        return self._connection.actions.doing(text)
 
     def _require_answer(self, apsel: int, unit: PeripheralMap, register: Register) -> None:
         """AP0 without the CM7's clock has been seen to answer zeros and to swallow writes."""

@@ -123,6 +123,8 @@ class STM32H755Core(CortexM):
         super().__init__(*args, **kwargs)
         self._known: Mapping[int, int] = {}
         self._banked = False
+        self._has_asked = False
+        self._ready: int | None = None
 
     def clear_debug_units(self, demcr: int) -> None:
         """Take away breakpoints, watchpoints and vector catches, whoever has set them.
@@ -161,10 +163,14 @@ class STM32H755Core(CortexM):
         """Read a memory location; while the core is created, what is known of it is not read again."""
         if addr in self._known:
             value = self._known[addr]
+        elif self._banked and addr == CortexM.DHCSR and self._ready is not None:
+            value = self._ready
         elif self._banked and addr in _HALTING_REGISTERS:
             value = self.ap.dp.read_ap(self._bank_address(addr))
             if addr == CortexM.DHCSR:
                 self.session.target.resets.note(self.ap.address.apsel, value)
+                if self._has_asked and value & CortexM.S_REGRDY:
+                    self._ready = value
         else:
             return super().read_memory(addr, transfer_size, now)
         return value if now else lambda: value
@@ -172,13 +178,22 @@ class STM32H755Core(CortexM):
     def write_memory(self, addr: int, data: int, transfer_size: int = 32) -> None:
         """Write a memory location."""
         if self._banked and addr in _HALTING_REGISTERS:
+            self._has_asked = addr == CortexM.DCRSR
             self.ap.dp.write_ap(self._bank_address(addr), data)
         else:
             super().write_memory(addr, data, transfer_size)
 
     def _base_read_core_registers_raw(self, reg_list: list[int]) -> Any:
+        """Read core registers; pyOCD asks after each whether its transfer is over (DHCSR.S_REGRDY).
+
+        A transfer takes some core clock cycles, a command over USB a tenth of a millisecond: the one that has been
+        seen to be over by the next command stands for those that follow.
+        """
         with self._banked_halting_registers():
-            return super()._base_read_core_registers_raw(reg_list)
+            try:
+                return super()._base_read_core_registers_raw(reg_list)
+            finally:
+                self._has_asked, self._ready = False, None
 
     def _base_write_core_registers_raw(self, reg_list: Sequence[int], data_list: Sequence[int]) -> None:
         with self._banked_halting_registers():

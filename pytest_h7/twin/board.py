@@ -15,6 +15,7 @@ from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
 from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.board_store import BoardStore
+from pytest_h7.twin.history import History
 from pytest_h7.twin.mcu import Mcu, McuState
 from pytest_h7.twin.peripherals.ethernet_phy import Lan8742
 from pytest_h7.twin.pins import Pull
@@ -43,6 +44,7 @@ class VirtualBoard:
         stlink: Its ST-LINK V3E, as the USB device that a debugger opens.
         vcp: The ST-LINK's serial port.
         description: What is wired to the chip.
+        history: What has happened lately, None unless `keep_history` was asked for.
     """
 
     def __init__(self, name: str | None = None, description: BoardDescription | None = None) -> None:
@@ -69,6 +71,7 @@ class VirtualBoard:
         self.vcp = SerialPeer(self.mcu, wiring.tx, wiring.rx) if wiring is not None else None
         self._time_before = 0
         self._recorder: SignalRecorder | None = None
+        self.history: History | None = None
         self.mcu.power_on()
         if self._store is not None:
             self._store.load_backup_domain(self.mcu)
@@ -104,12 +107,25 @@ class VirtualBoard:
             self._store.save_options()
         if self._recorder is not None:
             self._recorder.look_again()
+        if self.history is not None:
+            self.history.look_again()
 
     def record_signals(self) -> SignalRecorder:
         """Return what keeps every change of the board's signals from now on; the same each time."""
         if self._recorder is None:
             self._recorder = SignalRecorder(self.mcu, self.description.leds, self.picoseconds)
         return self._recorder
+
+    def keep_history(self) -> History:
+        """Return what keeps the states of cores, domains, LEDs and console from now on; the same each time."""
+        if self.history is None:
+            pins = {name: led.pin for name, led in self.description.leds.items()}
+            if self.description.button is not None:
+                pins["button"] = self.description.button.pin
+            self.history = History(self.mcu, self.picoseconds, pins)
+            if self.vcp is not None:
+                self.vcp.listener = self.history.heard
+        return self.history
 
     def sleep(self, seconds: float) -> None:
         """Let board time pass."""

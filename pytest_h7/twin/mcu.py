@@ -90,7 +90,7 @@ class Mcu:
         flash: Where `Memories` keeps the flash; None for one that starts erased.
     """
 
-    unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper", "observer"})
+    unsaved = frozenset({"debug_port", "unmodelled_accesses", "warnings", "_keeper", "observers"})
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Mcu:
         undone by `restore`."""
         self.debug_port: DebugPort | None = None
         self._keeper: StateKeeper | None = None
-        self.observer: Callable[[], None] | None = None
+        self.observers: list[Callable[[], None]] = []
         """Called whenever the mode of a core, a domain, a semaphore or a supply may have changed."""
         self.memories = Memories(unique_id, flash)
         self.cores = {
@@ -481,8 +481,8 @@ class Mcu:
 
     def observe(self) -> None:
         """Tell who watches the chip that some state may have changed."""
-        if self.observer is not None:
-            self.observer()
+        for look in self.observers:
+            look()
 
     def wakeup_changed(self, core: str) -> None:
         """EXTI's wake-up of a core may have changed."""

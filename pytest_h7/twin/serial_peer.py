@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pytest_h7.twin.pins import Pull
@@ -30,10 +30,13 @@ class SerialPeer:
         frame_format: As above.
         arrived: Board time in picoseconds of the end of each character that has not been read, and the character.
         errors: Characters that arrived broken so far.
+        listener: Is told each character when it arrives, None for nobody.
 
     Raises:
         ValueError: There is no such pin.
     """
+
+    unsaved = frozenset({"listener"})
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class SerialPeer:
         self.frame_format = frame_format or Format()
         self.arrived: deque[tuple[int, int]] = deque()
         self.errors = 0
+        self.listener: Callable[[int], None] | None = None
         self._mcu = mcu
         self._hears = hears
         self._drives = drives
@@ -98,7 +102,10 @@ class SerialPeer:
         """Take a character."""
         reception = self.frame_format.decode(frame, self.baud_rate)
         self.errors += reception.framing_error or reception.parity_error
-        self.arrived.append((self._mcu.now, reception.word & (1 << self.frame_format.data_bits) - 1))
+        character = reception.word & (1 << self.frame_format.data_bits) - 1
+        self.arrived.append((self._mcu.now, character))
+        if self.listener is not None:
+            self.listener(character)
 
     # -- sending --------------------------------------------------------------------------------
 

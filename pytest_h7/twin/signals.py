@@ -44,7 +44,7 @@ class SignalRecorder:
         self._last: dict[str, Value] = {}
         for core in mcu.cores.values():
             core.reports_exceptions = True
-        mcu.observer = self._look
+        mcu.observers.append(self._look)
         for port in PORTS:
             for number in range(PINS_PER_PORT):
                 name = f"P{port}{number}"

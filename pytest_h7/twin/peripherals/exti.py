@@ -158,6 +158,11 @@ class Exti(Peripheral):
         return bool((self._pending[core] | self._direct) & unmasked)
 
     @property
+    def pending(self) -> tuple[int, int]:
+        """The pending lines of CM7 and of CM4, a bit each."""
+        return self._pending["cm7"], self._pending["cm4"]
+
+    @property
     def keeps_d3_running(self) -> bool:
         """Whether a line keeps D3 running while both cores are in CStop (RM0399 21.5.4)."""
         return bool(self._d3_pending | self._direct & _WAKE_D3)
@@ -236,6 +241,7 @@ class Exti(Peripheral):
         for core, irq in sorted(active ^ self._irqs):
             self.mcu.set_irq(core, irq, (core, irq) in active)
         self._irqs = active
+        self.mcu.observe()
 
     # -- registers ------------------------------------------------------------------------------
 
