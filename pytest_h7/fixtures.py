@@ -59,6 +59,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     request.node.stash[uses_board_key] = True
     _h7_session.leave_halted = False
     board.images = images
+    _h7_session.begin_evidence(request.node)
     with _recorded_cost(request.node, board), _h7_session.recorded():
         board.bench.listen()
         board.bench.insist(board.clean)

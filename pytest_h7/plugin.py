@@ -188,6 +188,12 @@ def pytest_runtest_makereport(
         uses_board_key in item.stash or (call.when == "call" and _uses_board(item))
     )
     excinfo = call.excinfo
+    if excinfo is None and call.when == "call" and has_board and session.keeps_all_evidence:
+        from pytest_h7.report import describe_pass
+
+        report = yield
+        describe_pass(item, report, session.board)
+        return report
     if excinfo is None or not (has_board or isinstance(excinfo.value, H7Error)):
         return (yield)
     from pytest_h7.report import describe_failure, find_trouble, is_timeout

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_h7.bench.interruption import make_impatient, make_patient, uninterrupted
+from pytest_h7.bench.settings import EvidencePolicy
 from pytest_h7.errors import H7Error, ImageError
 from pytest_h7.fidelity import FidelityLog
 from pytest_h7.markers import image_paths, required_services
@@ -53,6 +54,11 @@ class BoardSession:
         return self._board is not None
 
     @property
+    def keeps_all_evidence(self) -> bool:
+        """Whether evidence is kept of tests that pass, too."""
+        return self.settings.evidence is EvidencePolicy.ON
+
+    @property
     def board(self) -> Board:
         """The board, connected now if it was not.
 
@@ -79,6 +85,21 @@ class BoardSession:
             board = Board(self._bench)
             self._bench.insist(board.option_ledger.open)
         return board
+
+    def begin_evidence(self, item: pytest.Item) -> None:
+        """Begin to keep in mind what happens to the board, in case the test fails."""
+        board = self.board
+        item.stash[began_key] = board.time()
+        if board.bench.history is not None:
+            board.bench.history.begin()
+        if self.settings.evidence is not EvidencePolicy.OFF:
+            from pytest_h7.evidence.store import store_of
+
+            store_of(item.config, self.settings).prepare()
+        if item.config.pluginmanager.has_plugin("allure_listener"):
+            from pytest_h7.evidence import allure_report
+
+            allure_report.begin(item, board)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -217,6 +238,9 @@ def _is_there(path: Path) -> bool:
 
 session_key = pytest.StashKey[BoardSession]()
 """Where the run's session is kept in the stash of the configuration."""
+
+began_key = pytest.StashKey[float]()
+"""Board time in seconds when a test got the board, in its stash."""
 
 uses_board_key = pytest.StashKey[bool]()
 """Set in the stash of a test that has the board, however it got it."""

@@ -285,10 +285,10 @@ def test_failing_fixtures_are_described(run: Run) -> None:
 
 
 def test_trouble_with_the_description_leaves_the_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_board: object) -> None:
+    def broken(_board: object, **_options: object) -> None:
         raise RuntimeError("the DWARF is odd")
 
-    monkeypatch.setattr("pytest_h7.board.board.Board.snapshot", broken)
+    monkeypatch.setattr("pytest_h7.report.take_capture", broken)
     result = run("def test_it(h7_board): assert 1 == 2")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * assert 1 == 2"])
@@ -367,8 +367,16 @@ def test_allure_gets_the_state_as_an_attachment(run: Run, pytester: pytest.Pytes
     result.assert_outcomes(failed=1, passed=1)
     folder = pytester.path / "allure"
     found = {report["name"]: report for report in map(json.loads, map(read, folder.glob("*-result.json")))}
-    (attachment,) = found["test_fails"]["attachments"]
+    attachment, *others = found["test_fails"]["attachments"]
     assert (attachment["name"], attachment["type"]) == ("h7 board", "text/plain")
+    assert {other["name"]: other.get("type") for other in others} == {
+        "h7 evidence": "text/html",
+        "h7 timeline": "image/svg+xml",
+        "h7 snapshot": "application/json",
+        "h7 timeline (VCD)": None,
+        "cm7.core": None,
+        "cm4.core": None,
+    }
     assert read(folder / attachment["source"]).splitlines() == section_of(result)
     assert "attachments" not in found["test_passes"]
 
