@@ -20,6 +20,7 @@ def _list_boards(arguments: argparse.Namespace) -> None:
     from pytest_h7.bench.lease import probe_folder, who_has
     from pytest_h7.bench.probes import Probe, board_behind, connected_probes
     from pytest_h7.bench.serial_ports import port_of
+    from pytest_h7.bench.unusable_probes import unusable_stlinks
     from pytest_h7.twin.board_store import board_folder, kept_boards
 
     rows = []
@@ -48,6 +49,8 @@ def _list_boards(arguments: argparse.Namespace) -> None:
     for serial, product, port, holder in rows:
         console = f", console {port}" if port is not None else ", no console"
         print(f"{serial:<{width}}  {product}{console}" + (f", in use by {holder}" if holder else ""))
+    for sentence in unusable_stlinks():
+        print(f"pytest-h7: {sentence}", file=sys.stderr)
 
 
 def _describe_twin(arguments: argparse.Namespace) -> None:

@@ -49,13 +49,7 @@ class Journal:
         if together == self.values:
             return
         if self._path is not None:
-            temporary = self._path.with_suffix(".new")
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump({"test": test, "before": together}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            _synchronise(self._path.parent)
+            write_durably(self._path, {"test": test, "before": together})
         self.values, self.test = together, test
 
     def clear(self) -> None:
@@ -63,6 +57,18 @@ class Journal:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         self.values, self.test = {}, ""
+
+
+def write_durably(path: Path, content: object) -> None:
+    """Write a JSON file whole or not at all; when this returns it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _synchronise(path.parent)
 
 
 def _synchronise(folder: Path) -> None:

@@ -8,11 +8,11 @@ change, and the file is gone after the last one was verified.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_h7.bench.journal import write_durably
 from pytest_h7.errors import H7Error
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ class FlashJournal:
         entries = {
             f"0x{address:08X}": None if words is None else _dump(words) for address, words in sectors.items()
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.new")
-        with temporary.open("w", encoding="ascii") as stream:
-            json.dump(entries, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._path)
+        write_durably(self._path, entries)
 
     def finish(self) -> None:
         """Forget everything: flash holds what it is to hold."""

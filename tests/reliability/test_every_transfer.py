@@ -16,7 +16,7 @@ from pytest_h7.twin.faults import ON_THE_LINE, Fault
 PARTS = 12
 """Tests that all cases are divided into, so that several processes can share them."""
 
-SAMPLE = 3
+SAMPLE = 2
 """Cases of each part that are tried unless all are."""
 
 OUTCOME = "every_transfer"

@@ -26,7 +26,7 @@ import pytest
 from pytest_h7.bench.lease import who_has
 from pytest_h7.twin.board_store import board_folder
 
-DESKS, EVERY_DESK = 4, 8
+DESKS, EVERY_DESK = 3, 8
 TESTS, EVERY_TEST = 5, 100
 KILLED, EVERY_KILLED = 1, 3
 """How many processes are killed at each desk but the first."""

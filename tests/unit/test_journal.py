@@ -48,7 +48,7 @@ def test_it_is_on_the_disk_before_it_is_in_place(path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     Journal(path).add({"BCM4": 1}, "test")
-    assert steps == [("before.new", False), (path.parent.name, True)]
+    assert steps == [("before.json.new", False), (path.parent.name, True)]
 
 
 def test_board_of_one_process_has_it_in_memory() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import usb.core
@@ -19,6 +20,7 @@ from pytest_h7.bench.probes import Probe, find_probe
 from pytest_h7.bench.serial_ports import console_of
 from pytest_h7.bench.settings import Settings
 from pytest_h7.bench.usb_errors import usb_sentence
+from pytest_h7.cli import main
 from pytest_h7.errors import ConsoleUnavailable, InfrastructureError, ProbeNotFound
 
 NUCLEO, SECOND = "004700253038510534333935", "0031002F3137510B39383538"
@@ -117,6 +119,21 @@ def test_probe_that_is_there_and_cannot_be_used(
         find_probe(NUCLEO)
     assert f"No probe has '{NUCLEO}' in its serial number: no debug probe is connected" in str(raised.value)
     assert sentence in str(raised.value)
+
+
+def test_list_names_what_cannot_be_used(
+    plug_in: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path))
+    monkeypatch.setattr(list_ports, "comports", list)
+    plug_in(Device(NUCLEO), Device(SECOND, address=8, error=usb_error(-3, errno.EACCES)))
+    assert main(["list"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{NUCLEO}  STLINK-V3, no console\n")
+    assert f"pytest-h7: The ST-LINK at USB bus 1 address 8 cannot be opened: {PERMISSION}" in captured.err
 
 
 def test_host_without_libusb(plug_in: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
