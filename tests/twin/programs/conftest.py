@@ -1,7 +1,8 @@
 """Small programs for both cores in the style of vendor examples: each a folder with cm7.c, cm4.c or both.
 
 A program is compiled with the start-up code and the linker scripts of the firmware and with ``support/``, and runs
-on a board of its own. A core without a program sleeps.
+on a board of its own. Where a program is about a peripheral and for one core, the other core counts milliseconds,
+which nothing may disturb; where it is about the chip's states, the other core sleeps.
 """
 
 from __future__ import annotations
@@ -33,8 +34,18 @@ _LINK = ["-nostdlib", "-nostartfiles", "-static", "-Wl,--gc-sections", "-Wl,--fa
 _SUPPORT = [COMMON / name for name in ("startup.c", "memory.c", "text.c")]
 _SUPPORT += [PROGRAMS / "support" / "example.c"]
 _ASLEEP = PROGRAMS / "support" / "asleep.c"
+_HEARTBEAT = PROGRAMS / "support" / "heartbeat.c"
+_ABOUT_STATES = ("boot_", "flash_", "power_", "rtc_", "iwdg_", "wwdg_")
+_ABOUT_STATES += ("low_power_timer_stop", "serial_wake_from_stop", "timer_in_sleep", "timer_clock_change")
+_OTHER = {"cm7": "cm4", "cm4": "cm7"}
 _MASTERS = {"cm7": Master.CM7, "cm4": Master.CM4}
 _STEP = 100 * PS_PER_US
+
+
+def companion(name: str) -> str | None:
+    """Return the core that counts milliseconds beside a program, if one does."""
+    missing = [core for core in _OTHER if not (PROGRAMS / name / f"{core}.c").exists()]
+    return missing[0] if missing and not name.startswith(_ABOUT_STATES) else None
 
 
 class Workshop:
@@ -52,7 +63,9 @@ class Workshop:
         key = (core, name, *flags)
         if key not in self._images:
             source = PROGRAMS / name / f"{core}.c"
-            sources = [source if source.exists() else _ASLEEP, *_SUPPORT]
+            if not source.exists():
+                source = _HEARTBEAT if companion(name) else _ASLEEP
+            sources = [source, *_SUPPORT]
             objects = [self._object(core, source, *flags) for source in sources]
             output = self._folder / f"{core}-{len(self._images)}.elf"
             self._run(core, *flags, *_LINK, f"-T{core}.ld", *objects, "-lgcc", "-o", output)
@@ -82,7 +95,9 @@ class RunningProgram:
         console: What the program has printed on the ST-LINK's serial port so far.
     """
 
-    def __init__(self, cm7: Image, cm4: Image) -> None:
+    def __init__(self, cm7: Image, cm4: Image, companion: str | None) -> None:
+        self._companion = companion
+        self._started = 0
         self.board = VirtualBoard()
         self.mcu = self.board.mcu
         self.console = ""
@@ -97,7 +112,15 @@ class RunningProgram:
 
     def power_on(self) -> None:
         """Start the program, for the first time or anew; what a test has set up on the board stays."""
+        self._started = self.mcu.now
         self.mcu.power_on()
+
+    def check(self) -> None:
+        """Check what holds for every program: nothing is touched that is only stored, and the other core lives."""
+        assert not self.mcu.unmodelled
+        if self._companion is not None:
+            passed = (self.mcu.now - self._started) / PS_PER_MS
+            assert self.variable(self._companion, "beats") == pytest.approx(passed, abs=1.5)
 
     def run(self, *, ms: float = 0, us: float = 0) -> None:
         """Let board time pass."""
@@ -141,21 +164,22 @@ def load_program(
 ) -> Iterator[Callable[..., RunningProgram]]:
     """Put a program on a board that has no power yet: ``load_program("folder", "-DSPEED=3")``.
 
-    Each test that uses it runs twice, with the program compiled with -O0 and with -O2. No program may touch what
-    is only stored.
+    Each test that uses it runs twice, with the program compiled with -O0 and with -O2. At the end
+    `RunningProgram.check` looks at what holds for all of them.
     """
     programs = []
 
     def load(name: str, *flags: str) -> RunningProgram:
         assert (PROGRAMS / name).is_dir(), f"there is no program {name}"
         flags = (request.param, *flags)
-        program = RunningProgram(workshop.image("cm7", name, *flags), workshop.image("cm4", name, *flags))
+        images = [workshop.image(core, name, *flags) for core in ("cm7", "cm4")]
+        program = RunningProgram(*images, companion(name))
         programs.append(program)
         return program
 
     yield load
     for program in programs:
-        assert not program.mcu.unmodelled
+        program.check()
 
 
 @pytest.fixture
