@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pytest_h7.board.watch import ExpectedFault, ExpectedReset
     from pytest_h7.diagnosis.causes import Cause, Diagnosis
     from pytest_h7.errors import (
+        BaselineError,
         BootContractBroken,
         ChipReset,
         ConsoleUnavailable,
         CoreFaulted,
         CoreUnreachable,
+        FigureRegressed,
         FirmwareError,
         FlashError,
         H7Error,
@@ -61,6 +63,7 @@ _MODULES = {
     "board.watch": ("ExpectedFault", "ExpectedReset"),
     "diagnosis.causes": ("Cause", "Diagnosis"),
     "errors": (
+        "BaselineError",
         "BootContractBroken",
         "ChipReset",
         "ConsoleUnavailable",
@@ -68,6 +71,7 @@ _MODULES = {
         "CoreUnreachable",
         "FirmwareError",
         "FlashError",
+        "FigureRegressed",
         "H7Error",
         "ImageError",
         "InfrastructureError",

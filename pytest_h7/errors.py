@@ -87,6 +87,14 @@ class PeripheralUnclocked(TargetAccessError):
     """A register has no bus clock now, so that the chip would answer junk."""
 
 
+class FigureRegressed(FirmwareError):
+    """A figure that a test has measured is worse than the baseline allows."""
+
+
+class BaselineError(H7Error):
+    """A baseline cannot be read or written, or is not one that figures can be compared with."""
+
+
 class ImageError(H7Error):
     """A firmware image is missing, unreadable, or not one for this chip and core."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_h7.board.board import Board
     from pytest_h7.board.core import Core
     from pytest_h7.board.images import ImagePair
+    from pytest_h7.release.measure import Measure
 
 _CONSOLE_LATENCY = 0.01
 """Seconds after which what has been sent has arrived; an assumption of what an ST-LINK and its driver hold."""
@@ -136,6 +137,18 @@ def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: Image
         name = ("flashed", h7_images.cm7.sha256, h7_images.cm4.sha256, policy)
         bench.checkpoints.reach(name, flash_and_reset, anew=True)
     return h7_images
+
+
+@pytest.fixture
+def h7_measure(request: pytest.FixtureRequest) -> Measure:
+    """Record a figure of this test: `h7_measure("hsem_wake_us", 12.5, "us", better="lower")`.
+
+    Its methods measure what every firmware has: `boot()`, `image_sizes()`, `cycles(name, core, start, end)`,
+    `interrupt(name, core, handler, trigger)`, `stack(core)`, `console(request, answer)`.
+    """
+    from pytest_h7.release.measure import Measure
+
+    return Measure(request)
 
 
 @pytest.fixture

@@ -207,6 +207,20 @@ _OPTIONS = (
         locate=_in_folder,
     ),
     _Option(
+        "baseline",
+        _text,
+        "FILE",
+        "fail a test that measures a figure worse than this baseline allows",
+        locate=_in_folder,
+    ),
+    _Option(
+        "baseline_save",
+        _text,
+        "FILE",
+        "save the figures that tests measure as a baseline; with the same firmware, add them to the one there is",
+        locate=_in_folder,
+    ),
+    _Option(
         "gdb",
         _switch,
         "",

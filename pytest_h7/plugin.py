@@ -15,7 +15,7 @@ import pytest
 
 from pytest_h7.announcement import announce
 from pytest_h7.bench.interruption import make_patient
-from pytest_h7.errors import H7Error, InfrastructureError
+from pytest_h7.errors import BaselineError, H7Error, InfrastructureError
 from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their names here
     _h7_session,
     cm4,
@@ -24,6 +24,7 @@ from pytest_h7.fixtures import (  # noqa: F401 - pytest finds fixtures by their 
     h7_console,
     h7_flashed,
     h7_images,
+    h7_measure,
     h7_probe,
 )
 from pytest_h7.markers import MARKERS
@@ -53,9 +54,20 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--h7-gdb needs the terminal of the one process that runs the tests: leave out -n."
         )
-    config.stash[session_key] = BoardSession(settings, partial(announce, config))
+    config.stash[session_key] = board_session = BoardSession(settings, partial(announce, config))
+    if settings.baseline or settings.baseline_save:
+        _register_gate(config, board_session)
     config.stash[_worker_headers_key] = []
     config.pluginmanager.register(ThreadTimers())
+
+
+def _register_gate(config: pytest.Config, board_session: BoardSession) -> None:
+    from pytest_h7.release.hooks import GateHooks
+
+    try:
+        config.pluginmanager.register(GateHooks(board_session))
+    except BaselineError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -215,6 +215,20 @@ class BoardSession:
         """A probe given by its serial number can be that of a virtual board, too."""
         return self.settings.is_twin or self.board.bench.is_virtual
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the board is a virtual one, as far as is known without connecting it."""
+        return self.settings.is_twin or (self._bench is not None and self._bench.is_virtual)
+
+    def describe_images(self) -> dict[str, str]:
+        """Return file name and hash of the images of the options, by core, without those that cannot be used."""
+        described = {}
+        for core in ("cm7", "cm4"):
+            with suppress(ImageError):
+                image = self._image(core, self._path(core))
+                described[core] = f"{image.path.name} sha256 {image.sha256}"
+        return described
+
 
 def _cores_without_marker(items: Iterable[pytest.Item]) -> set[str]:
     """Return the cores of which some test needs the image of the options."""

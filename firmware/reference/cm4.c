@@ -17,6 +17,20 @@
 void SystemInit(void);
 void EXTI15_10_IRQHandler(void);
 
+#ifdef RELEASE_1_1
+#define SETTLE_TURNS 60000u /* about two milliseconds at 200 MHz */
+#define BOUNCE_MS 3u
+
+static volatile uint32_t turns_left, pressed_at;
+
+/* "To be on the safe side". */
+static void settle(void)
+{
+    for (turns_left = SETTLE_TURNS; turns_left; turns_left = turns_left - 1) {
+    }
+}
+#endif
+
 /* Called by Reset_Handler: no variables exist yet. */
 void SystemInit(void)
 {
@@ -73,7 +87,22 @@ void EXTI15_10_IRQHandler(void)
     EXTI_C2PR1 = EXTI_C2PR1_PR13_Msk;
     exti_toggle_led();
     exti_count = exti_count + 1;
+#ifdef RELEASE_1_1
+    EXTI_C2IMR1 &= ~EXTI_C2IMR1_MR13_Msk;
+    pressed_at = ticks;
+#endif
 }
+
+#ifdef RELEASE_1_1
+/* What came while the contact may have bounced is dropped, be it a bounce or the next press. */
+static void listen_again(void)
+{
+    if (!(EXTI_C2IMR1 & EXTI_C2IMR1_MR13_Msk) && ticks - pressed_at >= BOUNCE_MS) {
+        EXTI_C2PR1 = EXTI_C2PR1_PR13_Msk;
+        EXTI_C2IMR1 |= EXTI_C2IMR1_MR13_Msk;
+    }
+}
+#endif
 
 static bool report_press(uint32_t number)
 {
@@ -96,6 +125,9 @@ int main(void)
 #ifndef NEVER_SLEEPS
     stop_until_event();
 #endif
+#ifdef RELEASE_1_1
+    settle();
+#endif
     boot_stage = BOOT_WOKEN;
     HSEM_C2ICR = HSEM_C2ICR_ISC0_Msk;
 
@@ -110,6 +142,9 @@ int main(void)
         while (announced && reported != exti_count && report_press(reported + 1)) {
             ++reported;
         }
+#ifdef RELEASE_1_1
+        listen_again();
+#endif
         wfi();
     }
 }

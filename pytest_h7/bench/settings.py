@@ -92,6 +92,8 @@ class Settings:
     twin_strict: bool = False
     trace: str | None = None
     gdb: bool = False
+    baseline: str | None = None
+    baseline_save: str | None = None
 
     @cached_property
     def board_description(self) -> BoardDescription:

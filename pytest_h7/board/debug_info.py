@@ -57,6 +57,13 @@ class _Frame:
     cie: int
 
 
+def _is_of_linker(entry: Any) -> bool:
+    """Whether a symbol is one that a linker script has defined, such as the end of the stack."""
+    is_global = entry["st_info"]["bind"] == "STB_GLOBAL" and entry["st_info"]["type"] == "STT_NOTYPE"
+    section = entry["st_shndx"]
+    return bool(section == "SHN_ABS" or (is_global and section != "SHN_UNDEF"))
+
+
 class DebugInfo:
     """What an ELF file tells about addresses; for other files everything is empty."""
 
@@ -96,7 +103,7 @@ class DebugInfo:
             table = self._elf.get_section_by_name(".symtab")
             for entry in table.iter_symbols() if table else ():
                 kind = entry["st_info"]["type"]
-                if entry.name and (kind in ("STT_FUNC", "STT_OBJECT") or entry["st_shndx"] == "SHN_ABS"):
+                if entry.name and (kind in ("STT_FUNC", "STT_OBJECT") or _is_of_linker(entry)):
                     is_function = kind == "STT_FUNC"
                     address = entry["st_value"] & ~1 if is_function else entry["st_value"]
                     symbols[entry.name] = Symbol(entry.name, address, entry["st_size"], is_function)
