@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pytest_h7.board.board import Board
 
 _ENVIRONMENT = "environment.properties"
+_KINDS = {".html": "text/html", ".svg": "image/svg+xml", ".json": "application/json", ".vcd": "text/plain"}
 _TITLES = {PAGE: "h7 evidence", TIMELINE: "h7 timeline", SNAPSHOT: "h7 snapshot", VCD: "h7 timeline (VCD)"}
+_ORDER = {name: number for number, name in enumerate(_TITLES)}
 
 
 def is_in_use(config: pytest.Config) -> bool:
@@ -39,15 +41,16 @@ def attach(section: str, text: str, files: Mapping[str, bytes]) -> None:
     """Attach the section of the report and the files of the evidence."""
     import allure
 
-    kinds = allure.attachment_type
-    allure.attach(text, name=section, attachment_type=kinds.TEXT)
-    for name, content in files.items():
-        kind = {".html": kinds.HTML, ".svg": kinds.SVG, ".json": kinds.JSON}.get(Path(name).suffix)
-        title = _TITLES.get(name, name)
-        if kind is not None:
-            allure.attach(content, name=title, attachment_type=kind)
-        else:
-            allure.attach(content, name=title, extension=Path(name).suffix.lstrip("."))
+    if text:
+        allure.attach(text, name=section, attachment_type=allure.attachment_type.TEXT)
+    for name in sorted(files, key=lambda name: _ORDER.get(name, len(_ORDER))):
+        suffix = Path(name).suffix
+        allure.attach(
+            files[name],
+            name=_TITLES.get(name, name),
+            attachment_type=_KINDS.get(suffix, "application/octet-stream"),
+            extension=suffix.lstrip("."),
+        )
 
 
 def _environment(board: Board) -> dict[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHOWN_REGISTERS = (*(f"r{number}" for number in range(13)), "lr", "pc", "xpsr", "msp", "psp")
 _MASKS = (("primask", 0), ("basepri", 8), ("faultmask", 16), ("control", 24))
 _FAULT_REGISTERS = ("CFSR", "HFSR", "MMFAR", "BFAR", "SHCSR", "ICSR", "VTOR", "CCR", "SCR")
-_SHOWN_TRANSFERS = 100
+_LATEST, _SHOWN_TRANSFERS = 300, 100
 _SHOWN_STACK = 48
 """Words of a stack that are shown."""
 
@@ -107,7 +107,9 @@ def _points_to(value: int, core: CoreCapture) -> str:
 
 
 def _transfers(capture: Capture) -> list[tuple[float, str, str]]:
-    return [(one.time, one.purpose, describe_transfer(one)) for one in capture.transfers[-_SHOWN_TRANSFERS:]]
+    described = [(one.time, one.purpose, describe_transfer(one)) for one in capture.transfers[-_LATEST:]]
+    # After each access to memory the probe is asked how it went.
+    return [entry for entry in described if entry[2] != "status: ok"][-_SHOWN_TRANSFERS:]
 
 
 def _console(capture: Capture) -> str | None:

@@ -121,8 +121,11 @@ def folder_name(nodeid: str, phase: str, attempt: int) -> str:
 
     Names that differ stay different, by a hash where characters had to be replaced or left out.
     """
-    name = _UNSAFE.sub("-", nodeid.replace("::", ".").replace(".py.", ".")).strip("-.") or "test"
-    if len(name) > _LONGEST_NAME or _UNSAFE.search(nodeid.replace("::", "").replace("/", "")):
+    file, _, test = nodeid.partition("::")
+    parts = file.removesuffix(".py").split("/")
+    name = _UNSAFE.sub("-", ".".join((*parts, *test.split("::")))).strip("-.") or "test"
+    is_changed = _UNSAFE.search("".join((*parts, *test.split("::")))) or any("." in part for part in parts)
+    if is_changed or len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(nodeid.encode("utf-8", "backslashreplace")).hexdigest()[:8]
         name = f"{name[:_LONGEST_NAME]}-{digest}"
     if phase != "call":

@@ -373,9 +373,9 @@ def test_allure_gets_the_state_as_an_attachment(run: Run, pytester: pytest.Pytes
         "h7 evidence": "text/html",
         "h7 timeline": "image/svg+xml",
         "h7 snapshot": "application/json",
-        "h7 timeline (VCD)": None,
-        "cm7.core": None,
-        "cm4.core": None,
+        "h7 timeline (VCD)": "text/plain",
+        "cm7.core": "application/octet-stream",
+        "cm4.core": "application/octet-stream",
     }
     assert read(folder / attachment["source"]).splitlines() == section_of(result)
     assert "attachments" not in found["test_passes"]
