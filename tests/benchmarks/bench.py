@@ -51,6 +51,11 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
         "test_transfers": Metric("transfers", 12),
         "flashed_test_transfers": Metric("transfers"),
     },
+    measure.failing_tests: {
+        "evidence_ms": Metric("ms", 400),
+        "evidence_first_ms": Metric("ms"),
+        "evidence_transfers": Metric("transfers", 200),
+    },
     measure.connection: {
         "boot_to_ap3_wall_ms": Metric("ms", 30),
         "boot_board_time_ms": Metric("ms"),
