@@ -101,14 +101,25 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "100")
 
 
+@pytest.fixture(scope="session")
+def spare_patient() -> VirtualBoard:
+    """A board that `Patient.give` makes what a test needs: making one takes longer."""
+    return VirtualBoard()
+
+
 @pytest.fixture
 def patient(
-    own_environment: None, monkeypatch: pytest.MonkeyPatch, build_program: Callable[..., object]
+    own_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    build_program: Callable[..., object],
+    spare_patient: VirtualBoard,
 ) -> Iterator[Patient]:
-    """The virtual board of this process, in its own state."""
-    board = VirtualBoard()
+    """The virtual board of this process."""
+    board = spare_patient
     monkeypatch.setattr(twin_board, "_boards", {"": board})
     yield Patient(board, build_program)
     board.stlink.mend()
+    board.stlink.claimed_elsewhere = False
+    board.set_closed_policy("fault")
     assert board.stlink.claimed_by is None
     assert not board.mcu.nrst_asserted
