@@ -82,7 +82,10 @@ def _examine(arguments: argparse.Namespace) -> int:
     from pytest_h7.errors import InfrastructureError
 
     pair = load_pair(arguments.cm7_image, arguments.cm4_image)
-    settings = Settings(probe=arguments.probe, connect=ConnectMode.ATTACH, frequency=arguments.frequency)
+    # Who has the board is an answer, too, and no reason to wait.
+    settings = Settings(
+        probe=arguments.probe, connect=ConnectMode.ATTACH, frequency=arguments.frequency, lease_timeout=0
+    )
     try:
         observation = Observation(settings, _tell, _tell_access if arguments.trace else None)
     except InfrastructureError as error:

@@ -90,7 +90,7 @@ class Lease:
     Args:
         board: The serial number of its probe, for messages.
         folder: Where the lease is, and what else is remembered of the board.
-        timeout: Seconds to wait for a board that somebody else has.
+        timeout: Seconds to wait for a board that somebody else has, 0 not to.
         announce: Tells the user, once, that this waits and for whom.
 
     Raises:
@@ -104,6 +104,10 @@ class Lease:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            if not timeout:
+                raise InfrastructureError(
+                    f"The board {board} is in use by {_describe_holder(folder)}; end that, or use another board."
+                ) from None
             announce(f"waiting up to {timeout:g} s for board {board}, in use by {_describe_holder(folder)}")
             self._wait(board, timeout)
         self._holder = folder / _HOLDER
