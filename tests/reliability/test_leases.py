@@ -38,7 +38,7 @@ LONGEST_LIFE = 6.0
 """Seconds within which a process is killed by the clock, if it has not come to its end."""
 
 LOOK_AGAIN = 0.02
-LEASE_TIMEOUT = 900
+LEASE_TIMEOUT = 3600
 
 WITNESS = """
 import os
