@@ -94,35 +94,35 @@ class DebugInfo:
     # -- symbols ----------------------------------------------------------------------------------
 
     @cached_property
-    def symbols(self) -> dict[str, Symbol]:
-        """Functions and variables by name."""
-        symbols: dict[str, Symbol] = {}
+    def _entries(self) -> list[tuple[str, int, int, str, bool]]:
+        """Name, value, size, kind and whether it is absolute, of each symbol that has a name."""
+        found: list[tuple[str, int, int, str, bool]] = []
         if self._content is None:
-            return symbols
+            return found
         try:
             table = self._elf.get_section_by_name(".symtab")
             for entry in table.iter_symbols() if table else ():
-                kind = entry["st_info"]["type"]
-                if entry.name and (kind in ("STT_FUNC", "STT_OBJECT") or _is_of_linker(entry)):
-                    is_function = kind == "STT_FUNC"
-                    address = entry["st_value"] & ~1 if is_function else entry["st_value"]
-                    symbols[entry.name] = Symbol(entry.name, address, entry["st_size"], is_function)
+                if entry.name:
+                    kind, is_absolute = entry["st_info"]["type"], entry["st_shndx"] == "SHN_ABS"
+                    found.append((entry.name, entry["st_value"], entry["st_size"], kind, is_absolute))
         except Exception:
-            return symbols
+            return found  # what lies before the damage is good
+        return found
+
+    @cached_property
+    def symbols(self) -> dict[str, Symbol]:
+        """Functions and variables by name."""
+        symbols = {}
+        for name, value, size, kind, is_absolute in self._entries:
+            if kind in ("STT_FUNC", "STT_OBJECT") or is_absolute:
+                is_function = kind == "STT_FUNC"
+                symbols[name] = Symbol(name, value & ~1 if is_function else value, size, is_function)
         return symbols
 
     def address_of(self, *names: str) -> int | None:
         """Return the address of the first of these symbols that there is, of any kind, as a linker script's."""
-        if self._content is None:
-            return None
-        try:
-            table = self._elf.get_section_by_name(".symtab")
-            for name in names if table else ():
-                for entry in table.get_symbol_by_name(name) or ():
-                    return int(entry["st_value"])
-        except Exception:
-            return None
-        return None
+        values = {entry[0]: entry[1] for entry in self._entries}
+        return next((values[name] for name in names if name in values), None)
 
     @cached_property
     def _functions(self) -> list[Symbol]:

@@ -73,16 +73,21 @@ def _core(core: CoreCapture) -> dict[str, Any]:
     registers = [(name, core.registers[name]) for name in _SHOWN_REGISTERS if name in core.registers]
     if "cfbp" in core.registers:
         registers += [(name, core.registers["cfbp"] >> shift & 0xFF) for name, shift in _MASKS]
-    bad = (CoreState.LOCKUP.value,)
     return {
         "it": core,
         "name": core.name.upper(),
         "place": place_of(core.culprit) if core.culprit is not None else None,
-        "is_bad": core.fault is not None or core.state in bad,
+        "badge": _badge(core),
         "registers": registers,
         "system": [(name, core.system[name]) for name in _FAULT_REGISTERS if name in core.system],
         "stacks": [_stack(stack, core) for stack in core.stacks],
     }
+
+
+def _badge(core: CoreCapture) -> str:
+    if core.fault is not None or core.state == CoreState.LOCKUP.value:
+        return "bad"
+    return "good" if core.is_reachable else "warn"
 
 
 def _stack(stack: StackCapture, core: CoreCapture) -> dict[str, Any]:

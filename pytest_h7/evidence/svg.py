@@ -252,7 +252,9 @@ def _columns(spans: list[Span], part: _Part, scale: float) -> list[dict[str, flo
 
 def _mixture(shares: dict[str, float], is_nothing: Callable[[str], bool]) -> tuple[tuple[str, float], ...]:
     """Return states with their shares in steps: the most frequent one is drawn whole, others in front of it."""
-    if len(shares) > 1:
+    if len(shares) == 1:
+        return tuple((value, 1.0) for value in shares)
+    if shares:
         # A short event would be lost in what is not drawn.
         shares = {value: share for value, share in shares.items() if not is_nothing(value)}
     ordered = sorted(shares.items(), key=lambda item: -item[1])

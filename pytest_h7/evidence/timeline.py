@@ -157,8 +157,10 @@ def _columns(history: History) -> dict[str, list[tuple[float, str]]]:
 
 
 def _words(state: ChipState) -> tuple[str, ...]:
+    # In reset a core does nothing, whatever it was left in.
+    cores = ("reset", "reset") if state.reset else (state.cm7, state.cm4)
     return (
-        *(state.cm7, state.cm4, state.d1, state.d2, state.d3),
+        *(*cores, state.d1, state.d2, state.d3),
         *(state.hsem0 or "free", _line_names(state.exti_cm7), _line_names(state.exti_cm4)),
         "reset" if state.reset else "high",
     )
@@ -187,17 +189,18 @@ def _line_names(pending: int) -> str:
 
 def _console_marks(history: History, start: float, end: float) -> list[Mark]:
     marks: list[Mark] = []
-    line, began = bytearray(), 0.0
+    line, began, ended = bytearray(), 0.0, 0.0
     for time, character in history.characters:
+        ended = time * _PS
         if not line:
-            began = time * _PS
+            began = ended
         if character == ord("\n"):
-            marks.append(Mark(began, time * _PS, line.decode("utf-8", "backslashreplace").rstrip("\r")))
+            marks.append(Mark(began, ended, line.decode("utf-8", "backslashreplace").rstrip("\r")))
             line.clear()
         else:
             line.append(character & 0xFF)
     if line:
-        marks.append(Mark(began, end, line.decode("utf-8", "backslashreplace")))
+        marks.append(Mark(began, ended, line.decode("utf-8", "backslashreplace")))
     return [mark for mark in marks if start <= mark.start <= end]
 
 

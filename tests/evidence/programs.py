@@ -134,7 +134,7 @@ void on_process_stack(uint32_t *top, void (*function)(void))
 void program(void) { escalate(); on_process_stack(stack_of_task + 128, run_task); sink = 3; }
 """
 
-WATCHDOG = """
+WATCHDOG_SOURCE = """
 void hang(void);
 __attribute__((noinline)) void hang(void)
 {
@@ -144,13 +144,21 @@ __attribute__((noinline)) void hang(void)
 }
 void program(void)
 {
-    IWDG2_KR = 0x5555u;
-    IWDG2_PR = 0;
-    IWDG2_RLR = 100;                                              /* 12.5 ms */
-    IWDG2_KR = 0xCCCCu;
+    IWDG2_KR = 0xCCCCu;                                           /* 512 ms, unless fed */
     hang();
     sink = 3;
 }
+"""
+
+
+JUMP_SOURCE = """
+void jump(void (*where)(void));
+__attribute__((noinline)) void jump(void (*where)(void))
+{
+    where();                                                      /* here: jump */
+    sink = 4;
+}
+void program(void) { escalate(); jump((void (*)(void))0x60000001u); sink = 3; }
 """
 
 
@@ -175,6 +183,8 @@ class Broken:
 
 
 IDLE = Broken(WAITS, "idle", None)
+WATCHDOG = Broken(WATCHDOG_SOURCE, "hang", None)
+JUMP = Broken(JUMP_SOURCE, "jump", "IBUSERR")
 
 BROKEN = {
     "hard fault in an ISR": Broken(HARD_FAULT_IN_ISR, "read_sensor", "PRECISERR"),
