@@ -31,6 +31,10 @@ class ChipSilent(ConnectionLost):
     """The board has power, and its chip does not answer the probe."""
 
 
+class BoardInUse(InfrastructureError):
+    """Somebody else has the board, and has not given it back in time."""
+
+
 class UnmodelledRegister(InfrastructureError):
     """With ``--h7-twin-strict``: the firmware relies on a register that the virtual board only stores."""
 

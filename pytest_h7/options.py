@@ -95,6 +95,17 @@ def _switch(text: str) -> bool:
     return text.lower() in ("1", "true", "on", "yes")
 
 
+def _boards(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"{text!r} does not name one board or several different ones")
+    if "twin" in names:
+        raise ValueError(
+            "each process has a board 'twin' of its own without this option: name others, as twin:NAME"
+        )
+    return names
+
+
 def _board(text: str) -> str:
     from pytest_h7.chip.boards import board_description
 
@@ -193,6 +204,13 @@ _OPTIONS = (
         _seconds,
         "SECONDS",
         "how long to wait for a board that another process has (default: 60)",
+    ),
+    _Option(
+        "boards",
+        _boards,
+        "PROBES",
+        "the boards of a run in several processes (-n), separated by commas, as for --h7-probe, or 'all' that are "
+        "connected: each process takes one that is free (default: --h7-probe)",
     ),
     _Option(
         "twin_ap3",

@@ -55,10 +55,34 @@ def pytest_configure(config: pytest.Config) -> None:
             "--h7-gdb needs the terminal of the one process that runs the tests: leave out -n."
         )
     config.stash[session_key] = board_session = BoardSession(settings, partial(announce, config))
+    if settings.boards is not None:
+        _register_pool(config, board_session)
     if settings.baseline or settings.baseline_save:
         _register_gate(config, board_session)
     config.stash[_worker_headers_key] = []
     config.pluginmanager.register(ThreadTimers())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """With ``--h7-boards``, have ``-n auto`` start a process for each board that is free."""
+    settings = read_settings(config)
+    if settings.boards is None:
+        return None
+    from pytest_h7.pool import free_boards
+
+    try:
+        return max(free_boards(settings), 1)
+    except H7Error as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _register_pool(config: pytest.Config, board_session: BoardSession) -> None:
+    from pytest_h7.pool import BoardPool, PoolHooks
+
+    worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
+    board_session.use_boards(BoardPool(board_session.settings, int(worker.removeprefix("gw"))))
+    config.pluginmanager.register(PoolHooks(config, board_session))
 
 
 def _register_gate(config: pytest.Config, board_session: BoardSession) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_h7.bench.interruption import make_impatient, make_patient, uninterrupted
 from pytest_h7.bench.settings import EvidencePolicy
-from pytest_h7.errors import H7Error, ImageError
+from pytest_h7.errors import BoardInUse, H7Error, ImageError, InfrastructureError
 from pytest_h7.fidelity import FidelityLog
 from pytest_h7.markers import image_paths, required_services
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.board.board import Board
     from pytest_h7.board.images import Image, ImagePair
+    from pytest_h7.pool import BoardPool
 
 
 class BoardSession:
@@ -47,6 +48,25 @@ class BoardSession:
         self._board: Board | None = None
         self._failure: H7Error | None = None
         self._images: dict[tuple[str, str | None], Image] = {}
+        self._pool: BoardPool | None = None
+
+    def use_boards(self, pool: BoardPool) -> None:
+        """Have the board be one of several."""
+        self._pool = pool
+
+    @property
+    def boards_set_aside(self) -> dict[str, str]:
+        """Why boards were set aside, by their names."""
+        return self._pool.set_aside if self._pool is not None else {}
+
+    def set_board_aside(self) -> None:
+        """Let go of the board for good, because it has failed; another one is connected when it is needed."""
+        assert self._pool is not None
+        if self._board is not None:
+            trouble = self._board.bench.trouble()
+            self._pool.set_aside[self.settings.probe] = str(trouble)
+        self.close()
+        self._failure = None
 
     @property
     def is_open(self) -> bool:
@@ -80,11 +100,30 @@ class BoardSession:
         from pytest_h7.bench.bench import Bench
         from pytest_h7.board.board import Board
 
-        self._bench = Bench(self.settings, self._announce)
+        if self._pool is not None:
+            self._bench = self._open_any(self._pool)
+        else:
+            self._bench = Bench(self.settings, self._announce)
         with uninterrupted():
             board = Board(self._bench)
             self._bench.insist(board.option_ledger.open)
         return board
+
+    def _open_any(self, pool: BoardPool) -> Bench:
+        """Open the first board of several that is free and can be used."""
+        from pytest_h7.bench.bench import Bench
+
+        for settings in pool.settings():
+            try:
+                bench = Bench(settings, self._announce)
+            except BoardInUse:
+                continue
+            except InfrastructureError as error:
+                pool.set_aside[settings.probe] = str(error)
+            else:
+                self.settings = settings
+                return bench
+        raise pool.none_left()
 
     def begin_evidence(self, item: pytest.Item) -> None:
         """Begin to keep in mind what happens to the board, in case the test fails."""
@@ -213,12 +252,12 @@ class BoardSession:
 
     def _is_virtual(self) -> bool:
         """A probe given by its serial number can be that of a virtual board, too."""
-        return self.settings.is_twin or self.board.bench.is_virtual
+        return (self._pool is None and self.settings.is_twin) or self.board.bench.is_virtual
 
     @property
     def is_virtual(self) -> bool:
         """Whether the board is a virtual one, as far as is known without connecting it."""
-        return self.settings.is_twin or (self._bench is not None and self._bench.is_virtual)
+        return self.settings.is_twin if self._bench is None else self._bench.is_virtual
 
     def describe_images(self) -> dict[str, str]:
         """Return file name and hash of the images of the options, by core, without those that cannot be used."""

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from pytest_h7.errors import InfrastructureError
+from pytest_h7.errors import BoardInUse
 from pytest_h7.twin.board_store import LOCK, board_lock
 
 _HOLDER = "holder.json"
@@ -94,7 +94,7 @@ class Lease:
         announce: Tells the user, once, that this waits and for whom.
 
     Raises:
-        InfrastructureError: The board did not become free in time; the message names the holder.
+        BoardInUse: The board did not become free in time; the message names the holder.
     """
 
     def __init__(self, board: str, folder: Path, timeout: float, announce: Callable[[str], None]) -> None:
@@ -105,7 +105,7 @@ class Lease:
             self._lock.acquire(timeout=0)
         except Timeout:
             if not timeout:
-                raise InfrastructureError(
+                raise BoardInUse(
                     f"The board {board} is in use by {_describe_holder(folder)}; end that, or use another board."
                 ) from None
             announce(f"waiting up to {timeout:g} s for board {board}, in use by {_describe_holder(folder)}")
@@ -119,7 +119,7 @@ class Lease:
         try:
             self._lock.acquire(timeout=timeout, poll_interval=_POLL)
         except Timeout:
-            raise InfrastructureError(
+            raise BoardInUse(
                 f"The board {board} did not become free within {timeout:g} s: it is in use by "
                 f"{_describe_holder(self.folder)}; end that, use another board, or wait longer with "
                 "--h7-lease-timeout."

@@ -91,6 +91,7 @@ class Settings:
     twin_ap3: TwinAp3 = TwinAp3.FAULT
     twin_strict: bool = False
     trace: str | None = None
+    boards: tuple[str, ...] | None = None
     gdb: bool = False
     baseline: str | None = None
     baseline_save: str | None = None
