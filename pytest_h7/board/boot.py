@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from pytest_h7.board.core import CoreState
 from pytest_h7.board.domains import DomainState
 from pytest_h7.chip.registers import peripheral
-from pytest_h7.diagnosis.causes import Cause, Diagnosis
 from pytest_h7.diagnosis.knowledge import KNOWLEDGE, Concern
 from pytest_h7.errors import BootContractBroken, FirmwareError, H7Error
 
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_h7.board.board import Board
+    from pytest_h7.diagnosis.causes import Diagnosis
 
 _CFGR = peripheral("RCC").registers["CFGR"]
 _PLL1 = 3
 _ALIVE = (CoreState.RUNNING, CoreState.SLEEPING)
-_WAITING = (Cause.CM4_IN_STOP_WAITING_FOR_HSEM, Cause.CM4_IN_STOP, Cause.CM4_IN_STOP_D2_ALLOCATED)
 
 
 class BootStage(enum.Enum):
@@ -93,17 +92,14 @@ def follow_boot_contract(board: Board, timeout: float) -> BootReport:
 
 
 def _why(board: Board) -> Diagnosis | None:
-    """Return what keeps the cores from starting, None if the board cannot be asked.
+    """Return what keeps the cores from starting, None if nothing shows or the board cannot be asked.
 
-    A CM4 that is dead or held is the reason for whatever the CM7 does. One that waits is none, where something is
-    wrong with the CM7 that it waits for.
+    The CM7 comes first: a CM4 that waits for it is only the consequence.
     """
     try:
-        of_cm4, of_cm7 = board.cm4.explain(), board.cm7.explain()
+        found = [core.explain() for core in board.cores]
     except H7Error:
         return None
-    waits = of_cm4.cause in _WAITING
-    found = (of_cm7, of_cm4) if waits else (of_cm4, of_cm7)
     return next((each for each in found if KNOWLEDGE[each.cause].concern is not Concern.NOTHING), None)
 
 

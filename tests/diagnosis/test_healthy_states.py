@@ -126,6 +126,42 @@ def test_no_false_alarm_while_the_board_starts(healthy: Patient, after: float) -
     assert report.health is Health.HEALTHY, report.verdict
 
 
+SLOW_MASTER = """
+void program(void)
+{
+    EXTI_C2EMR3 |= EXTI_C2EMR3_MR78_Msk;
+    while (RCC_CR & RCC_CR_D2CKRDY_Msk) {}
+    for (volatile uint32_t left = 300000; left; --left) {}
+    RCC_AHB4ENR |= RCC_AHB4ENR_HSEMEN_Msk;
+    (void)RCC_AHB4ENR;
+    (void)HSEM_RLR0;
+    HSEM_R0 = 0x300;
+    for (;;) result[0] = result[0] + 1;
+}"""
+WAITING_CORE = """
+void program(void)
+{
+    RCC_AHB4ENR |= RCC_AHB4ENR_HSEMEN_Msk;
+    (void)RCC_AHB4ENR;
+    HSEM_C2IER = 1;
+    sev();
+    wfe();
+    SCS_SCR |= SCS_SCR_SEVONPEND_Msk | SCS_SCR_SLEEPDEEP_Msk;
+    dsb();
+    wfe();
+    SCS_SCR &= ~SCS_SCR_SLEEPDEEP_Msk;
+    for (;;) result[0] = result[0] + 1;
+}"""
+
+
+def test_a_slow_start_is_waited_for(patient: Patient) -> None:
+    patient.give(Firmware(cm7=SLOW_MASTER, cm4=WAITING_CORE), seconds=0.001)
+    assert patient.board.mcu.domain_state("D2") == "stop"
+    report = patient.report()
+    assert report.health is Health.HEALTHY, report.verdict
+    assert [core.state for core in report.cores] == ["running", "running"]
+
+
 def test_the_first_moments_of_a_start_are_what_the_doctor_waits_for(healthy: Patient) -> None:
     """Without waiting it would have found the CM4 asleep; else the test above shows nothing."""
     healthy.board.power_cycle(0.01)
