@@ -18,6 +18,7 @@ import comparison
 import day
 import flashing
 import measure
+import parallel
 import waiting
 
 from pytest_h7.errors import H7Error
@@ -96,6 +97,8 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
         "board_restore_ms": Metric("ms", 1),
     },
     measure.memory: {"rss_mb": Metric("MiB", 200)},
+    parallel.two_boards: {"xdist_speedup_2": Metric("times", 1.6, at_least=True)},
+    parallel.eight_boards: {"xdist_speedup_8": Metric("times")},
 }
 
 

@@ -76,9 +76,11 @@ def test_cm4_that_is_closed_is_left_out(started: Board, cm7: Core, cm4: Core) ->
 
 @pytest.mark.h7_virtual
 def test_no_cycle_lies_between(started: Board) -> None:
-    from pytest_h7.twin.board import virtual_board
+    from pytest_h7.bench.probes import board_behind
 
-    mcu = virtual_board().mcu
+    board = board_behind(started.bench.probe.driver)
+    assert board is not None
+    mcu = board.mcu
 
     def cycles() -> tuple[int, int]:
         return mcu.cores["cm7"].cycles, mcu.cores["cm4"].cycles
