@@ -94,7 +94,11 @@ class Doctor:
                 for core in PORTS
                 if examination.ports[PORTS[core]].readable
             ]
-            of_chip = [Finding("chip", about) for about in examine_chip(examination.connection)]
+            in_reset = any(about.cause is Cause.NRST_ASSERTED for about in found.values())
+            of_chip = [
+                Finding("chip", about)
+                for about in (examine_chip(examination.connection) if not in_reset else ())
+            ]
         if not self._observation.found_debug_bus_open:
             switch = "AP2 CSW.DBGSWEN"
             of_chip.append(Finding("chip", diagnosis([Cause.DBGSWEN_CLEARED], {switch: 0}, {switch: 2})))

@@ -188,8 +188,11 @@ class Examination:
         """Return what a core does; a running one is not disturbed."""
         core = self.cores[name]
         state = core.state
-        if state in (CoreState.HELD, CoreState.UNREACHABLE):
+        if state is CoreState.HELD:
             return CoreReport(name, state.value, None, None)
+        # Under NRST the CM7's debug registers answer for a core that does nothing.
+        if state is CoreState.UNREACHABLE or not self.ports[PORTS[name]].readable:
+            return CoreReport(name, CoreState.UNREACHABLE.value, None, None)
         try:
             fault = core.fault
         except H7Error:

@@ -250,7 +250,7 @@ class Report:
         ]
         if not self.problems:
             sentences.insert(0, "Nothing is wrong: both cores work, and can be debugged.")
-        return sentences
+        return list(dict.fromkeys(sentences))
 
     @property
     def next_step(self) -> str:

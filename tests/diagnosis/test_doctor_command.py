@@ -101,6 +101,17 @@ def test_text(patient: Patient, capsys: pytest.CaptureFixture[str], name: str) -
     assert "next step" in text
 
 
+def test_nrst_low(patient: Patient, examine: Callable[..., dict[str, Any]]) -> None:
+    """What a chip in reset shows is no finding."""
+    patient.give(Firmware())
+    patient.board.stlink.nrst_stuck = True
+    report = examine()
+    assert report["verdict"] == ["NRST is low: the chip is held in reset."]
+    assert [finding["about"] for finding in report["findings"]] == ["AP0", "AP3"]
+    assert [core["state"] for core in report["cores"]] == ["unreachable", "unreachable"]
+    assert report["chip"]["device_id"] == 0x450
+
+
 def test_no_such_board(own_environment: None, examine: Callable[..., dict[str, Any]]) -> None:
     report = examine("--probe", "066DFF")
     assert report["exit_code"] == 2
