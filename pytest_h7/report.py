@@ -14,7 +14,7 @@ from pytest_h7.board.core import CoreState
 from pytest_h7.errors import ConnectionLost, FirmwareError, InfrastructureError
 from pytest_h7.evidence import allure_report
 from pytest_h7.evidence.bundle import Bundle, make_bundle
-from pytest_h7.evidence.capture import Capture, take_capture
+from pytest_h7.evidence.capture import Capture, capture_without_look, take_capture
 from pytest_h7.evidence.snapshot import Subject
 from pytest_h7.evidence.store import PAGE, Unwritten, folder_name, shown_path, store_of
 from pytest_h7.evidence.verdict import headline
@@ -77,6 +77,9 @@ def describe_failure(
     else:
         lines = [str(trouble)]
         error = trouble
+    if capture is None and trouble is not None:
+        with suppress(Exception):
+            capture = capture_without_look(board, start=_begin(item), reason=str(trouble))
     kind = failure_class(error)
     subject = _subject(item, report, board, "failed", kind, error)
     _keep(item, report, [f"failure class: {kind}", *lines], subject, capture, board)

@@ -110,6 +110,11 @@ class OptionRegisters(OptionReader):
             SafetyError: one of them is protected.
             FlashError: the chip did not take the change.
         """
+        change = " ".join(f"{name}={value}" for name, value in values.items())
+        with self._connection.actions.doing(f"program option bytes {change}"):
+            self._program(values)
+
+    def _program(self, values: Mapping[str, int]) -> None:
         self._reset_and_hold()
         self._halt()
         words = {address: word for block in _BLOCKS for address, word in self._read_block(block).items()}

@@ -105,6 +105,34 @@ def take_capture(board: Board, *, start: float, stay_halted: bool) -> Capture:
     return _Look(board, start, stay_halted).capture
 
 
+def capture_without_look(board: Board, *, start: float, reason: str) -> Capture:
+    """Return what is known of a board that cannot be looked at: what was done to it until then.
+
+    Args:
+        board: The board.
+        start: Board time in seconds when the test began.
+        reason: Why it cannot be looked at.
+    """
+    bench = board.bench
+    return Capture(
+        board.time(),
+        {},
+        silence="The board could not be looked at.",
+        images=_images(board),
+        transfers=list(bench.probe.usage.recent),
+        actions=_actions(board, start),
+        problems=[reason],
+    )
+
+
+def _images(board: Board) -> list[ImageCapture]:
+    return [ImageCapture(image.core, str(image.path), image.sha256) for image in board.images or ()]
+
+
+def _actions(board: Board, start: float) -> list[Action]:
+    return [action for action in board.bench.connection.actions.done if action.end >= start]
+
+
 class _Look:
     def __init__(self, board: Board, start: float, stay_halted: bool) -> None:
         usage = board.bench.probe.usage
@@ -112,7 +140,7 @@ class _Look:
         self._problems: list[str] = []
         before = usage.count
         transfers = list(usage.recent)
-        actions = [action for action in board.bench.connection.actions.done if action.end >= start]
+        actions = _actions(board, start)
         with board.bench.connection.actions.unnoticed():
             self.capture = self._look(stay_halted)
         self.capture.transfers, self.capture.actions = transfers, actions
@@ -140,9 +168,7 @@ class _Look:
                 capture.cores[core.name] = self._core(core, states[core.name])
         self._interpret(capture)
         capture.access_ports = self._access_ports(capture)
-        capture.images = [
-            ImageCapture(image.core, str(image.path), image.sha256) for image in board.images or ()
-        ]
+        capture.images = _images(board)
         try:
             capture.console = board.bench.heard()
         except InfrastructureError as error:

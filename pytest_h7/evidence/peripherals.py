@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldCapture:
-    """A field that is not zero."""
+    """A field that is not zero, and how many bits it has."""
 
     name: str
     value: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _is_other_bank(unit: PeripheralMap, register: Register) -> bool:
 
 def _captured(register: Register, value: int) -> RegisterCapture:
     fields = tuple(
-        FieldCapture(name, field.extract(value))
+        FieldCapture(name, field.extract(value), field.width)
         for name, field in register.fields.items()
         if field.extract(value)
     )

@@ -364,7 +364,10 @@ def test_probe_gone_while_evidence_is_taken(
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(["E * assert 1 == 2"])
     matches(section_of(result), ["^evidence: h7-evidence/", "^The board's state could not be read: .*USB"])
-    assert "assert 1 == 2" in (bundle(pytester) / "index.html").read_text()
+    page = (bundle(pytester) / "index.html").read_text()
+    assert "assert 1 == 2" in page
+    assert "The board could not be looked at: " in page
+    assert "through AP0: " in page  # the last commands to the probe
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pytest_h7 import reference_image
 from pytest_h7.board.debug_info import DebugInfo
 from pytest_h7.board.images import Image
 from pytest_h7.board.unwinding import unwind
@@ -267,3 +270,33 @@ def test_symbols_without_lines(path, tmp_path: Path) -> None:
     info = DebugInfo(stripped)
     leaf = info.symbols["leaf"]
     assert info.describe(leaf.address) == "leaf"
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return reference_image("cm7").read_bytes()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    damage=st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=64)), min_size=1, max_size=20)
+)
+def test_a_damaged_elf_raises_nothing(
+    tmp_path: Path, content: bytes, damage: list[tuple[int, bytes]]
+) -> None:
+    damaged = bytearray(content)
+    for place, noise in damage:
+        start = 16 + place % (len(damaged) - 80)
+        damaged[start : start + len(noise)] = noise
+    path = tmp_path / "damaged.elf"
+    path.write_bytes(damaged)
+    info = DebugInfo(path)
+    addresses = range(0x0800_0298, 0x0800_0900, 0x62)
+    for address in addresses:
+        info.places(address)
+        info.line_at(address)
+        info.function_at(address)
+    registers = {number: 0x0800_0400 + 8 * number for number in range(16)} | {SP: 0x2000_1000}
+    assert 1 <= len(backtrace(info, registers, lambda address: address ^ 0x2800_0001)) <= 64
+    assert isinstance(info.ram, list)
+    info.address_of("_estack")
