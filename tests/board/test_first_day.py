@@ -115,7 +115,7 @@ def test_breakpoint_unit_of_the_cm7_is_version_2(started: Board) -> None:
 
 
 def test_registers_read_fast_are_the_registers(started: Board, cm7: Core) -> None:
-    # Three transfers a register through the banked data registers, against pyOCD's way.
+    # Two transfers a register through the banked data registers, against six in pyOCD's way.
     from pyocd.coresight.cortex_m import CortexM
 
     cm7.halt()
