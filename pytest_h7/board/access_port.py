@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_h7.board.observation import seen
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
-from pytest_h7.diagnosis.rules import explain_closed_core
+from pytest_h7.diagnosis.explain import explain_closed_core
 from pytest_h7.errors import TargetAccessError
 
 if TYPE_CHECKING:

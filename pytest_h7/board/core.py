@@ -18,7 +18,7 @@ from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
 from pytest_h7.chip.interrupts import exception_name
 from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
-from pytest_h7.diagnosis.rules import explain_open_core
+from pytest_h7.diagnosis.explain import explain_open_core
 from pytest_h7.errors import CoreUnreachable, H7Error, ImageError, TargetAccessError, WaitTimeout
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pytest_h7.bench.observation import lent_sleep_clocks
 from pytest_h7.diagnosis.causes import Cause, Diagnosis, diagnosis
 from pytest_h7.diagnosis.examination import Examination
+from pytest_h7.diagnosis.explain import examine_chip, explain_open_core
 from pytest_h7.diagnosis.facts import PORTS
 from pytest_h7.diagnosis.host import examine_host
 from pytest_h7.diagnosis.report import Finding, PortReport, ProbeReport, Report
-from pytest_h7.diagnosis.rules import SILENT_CHIP, examine_chip, explain_open_core
+from pytest_h7.diagnosis.rules import SILENT_CHIP
 from pytest_h7.errors import BoardUnpowered, ChipSilent, InfrastructureError
 
 if TYPE_CHECKING:

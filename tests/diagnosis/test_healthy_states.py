@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pytest_h7 import Cause
 from pytest_h7.bench.settings import ConnectMode, LowPowerDebug, Settings
+from pytest_h7.diagnosis.explain import explain_open_core
 from pytest_h7.diagnosis.report import Health, Report
-from pytest_h7.diagnosis.rules import explain_open_core
 
 from .conftest import Firmware, Patient
 
