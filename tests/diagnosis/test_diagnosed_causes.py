@@ -121,7 +121,7 @@ def other_program(patient: Patient) -> None:
 
 
 CASES = {
-    # 4.3.1 of the boot: the story of the question, and its variants
+    # The story of the question, and its variants.
     "CM7 halted at main": Case(
         "AP3",
         (Cause.CM4_IN_STOP_WAITING_FOR_HSEM, Cause.CM4_IN_STOP),
