@@ -95,7 +95,7 @@ class DebugInfo:
 
     @cached_property
     def _entries(self) -> list[tuple[str, int, int, str, bool]]:
-        """Name, value, size, kind and whether it is absolute, of each symbol that has a name."""
+        """Name, value, size, kind and whether it is the linker's, of each symbol that has a name."""
         found: list[tuple[str, int, int, str, bool]] = []
         if self._content is None:
             return found
@@ -103,8 +103,8 @@ class DebugInfo:
             table = self._elf.get_section_by_name(".symtab")
             for entry in table.iter_symbols() if table else ():
                 if entry.name:
-                    kind, is_absolute = entry["st_info"]["type"], entry["st_shndx"] == "SHN_ABS"
-                    found.append((entry.name, entry["st_value"], entry["st_size"], kind, is_absolute))
+                    kind, is_of_linker = entry["st_info"]["type"], _is_of_linker(entry)
+                    found.append((entry.name, entry["st_value"], entry["st_size"], kind, is_of_linker))
         except Exception:
             return found  # what lies before the damage is good
         return found
@@ -113,8 +113,8 @@ class DebugInfo:
     def symbols(self) -> dict[str, Symbol]:
         """Functions and variables by name."""
         symbols = {}
-        for name, value, size, kind, is_absolute in self._entries:
-            if kind in ("STT_FUNC", "STT_OBJECT") or is_absolute:
+        for name, value, size, kind, is_of_linker in self._entries:
+            if kind in ("STT_FUNC", "STT_OBJECT") or is_of_linker:
                 is_function = kind == "STT_FUNC"
                 symbols[name] = Symbol(name, value & ~1 if is_function else value, size, is_function)
         return symbols
@@ -233,7 +233,7 @@ class DebugInfo:
                 if hasattr(entry, "base_address"):
                     start = entry.base_address
                 else:
-                    offset = 0 if getattr(entry, "is_absolute", False) else start
+                    offset = 0 if getattr(entry, "is_of_linker", False) else start
                     pieces.append((entry.begin_offset + offset, entry.end_offset + offset))
         elif "DW_AT_low_pc" in attributes and "DW_AT_high_pc" in attributes:
             low, high = attributes["DW_AT_low_pc"].value, attributes["DW_AT_high_pc"]

@@ -47,8 +47,8 @@ class Gate:
         kind = self._kind(is_virtual=is_virtual)
         if baseline.board != kind:
             raise BaselineError(
-                f"The baseline {self._settings.baseline} was measured on a {baseline.board}, and this is a "
-                f"{kind}: figures of different boards cannot be compared."
+                f"The baseline {_shown(self._settings.baseline)} was measured on a {baseline.board}, and this is "
+                f"a {kind}: figures of different boards cannot be compared."
             )
 
     def check(self, figures: Iterable[Figure], *, is_virtual: bool) -> None:
@@ -109,8 +109,8 @@ class Gate:
         known, new = names & set(baseline.series), sorted(names - set(baseline.series))
         if names and not known:
             raise BaselineError(
-                f"None of the {len(names)} figures of this run is in the baseline {self._settings.baseline}: it "
-                "is one of another firmware."
+                f"None of the {len(names)} figures of this run is in the baseline "
+                f"{_shown(self._settings.baseline)}: it is one of another firmware."
             )
         missing = sorted(set(baseline.series) - names)
         found = Baseline(baseline.board, {})
@@ -121,7 +121,9 @@ class Gate:
             if baseline.series[name].is_regression(found.series[name].median, is_virtual=baseline.is_virtual)
         ]
         count = len(known) - len(worse)
-        parts = [f"{count} of {len(baseline.series)} figures of {self._settings.baseline} are no worse"]
+        parts = [
+            f"{count} of {len(baseline.series)} figures of {_shown(self._settings.baseline)} are no worse"
+        ]
         parts += [f"worse: {', '.join(worse)}"] if worse else []
         parts += [f"not measured, or by tests that failed otherwise: {', '.join(missing)}"] if missing else []
         parts += [f"new: {', '.join(new)}"] if new else []
@@ -144,7 +146,7 @@ class Gate:
         saved.add(self._figures)
         saved.series = {name: series for name, series in saved.series.items() if series.values}
         saved.save(path)
-        return f"h7 baseline: {len(saved.series)} figures are in {path}"
+        return f"h7 baseline: {len(saved.series)} figures are in {_shown(path)}"
 
 
 def _change(before: float, now: float) -> str:
@@ -158,3 +160,9 @@ def _regression(name: str, before: Series, now: Series, *, is_virtual: bool) -> 
         f"{name} is {now.median:.6g} {unit}, and was {before.median:.6g} {unit} in the baseline"
         f"{_change(before.median, now.median)}; {direction} to {limit:.6g} {unit} is no regression."
     )
+
+
+def _shown(path: str | Path | None) -> str:
+    """Return a path as the user would write it: relative where it is below the current folder."""
+    absolute, here = Path(str(path)), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
