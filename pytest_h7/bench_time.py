@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     import pytest
 
 TIME, TRANSFERS, PURPOSES = "h7_board_time_s", "h7_transfers", "h7_transfers_for"
-"""Names of the properties that a test's report has."""
+"""Names of the properties that a test's report has: what it cost."""
+
+BENCH, FIRMWARE = "h7_bench", "h7_firmware"
+"""And where: its board, and its images."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pytest_h7.errors import H7Error
 from pytest_h7.flash_command import add_flash_command
 from pytest_h7.recover_command import add_recover_command
 from pytest_h7.release.compare_command import add_compare_command
+from pytest_h7.summary_command import add_summary_command
 
 
 def _list_boards(arguments: argparse.Namespace) -> None:
@@ -110,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_flash_command(commands.add_parser)
     add_recover_command(commands.add_parser)
     add_compare_command(commands.add_parser)
+    add_summary_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed) or 0

@@ -51,7 +51,8 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
     """The board, connected and clean: no breakpoints, no driven pins, DBGMCU as configured, no core halted.
 
     What the test cost is recorded in its report: `h7_board_time_s`, seconds of board time, and
-    `h7_transfers`, commands to the probe, and `h7_transfers_for`, how many of them for what.
+    `h7_transfers`, commands to the probe, and `h7_transfers_for`, how many of them for what; and `h7_bench`,
+    which board it had, and `h7_firmware`, the images.
     """
     marked = option_bytes(request.node)
     # Symbols of the images are good for what is in flash already, too.
@@ -74,12 +75,15 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
 
 @contextmanager
 def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
+    from pytest_h7.header import run_properties
+
     start, usage = board.time(), board.bench.probe.usage
     before = usage.by_purpose.copy()
     try:
         yield
     finally:
         item.user_properties += cost_properties(board.time() - start, usage.by_purpose - before)
+        item.user_properties += run_properties(board)
 
 
 @contextmanager

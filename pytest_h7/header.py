@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_h7.bench_time import BENCH, FIRMWARE
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.chip.registers import peripheral
@@ -28,16 +29,21 @@ def describe_connection(board: Board) -> list[str]:
         H7Error: the board does not answer.
     """
     probe = board.bench.probe
-    kind = "virtual board" if board.bench.is_virtual else "board"
     voltage = f"{probe.voltage:.2f} V" if probe.voltage is not None else "voltage unknown"
     idcode = board.ap[2].read_u32(DBGMCU_AP2_ADDRESS + _IDCODE.offset)
     device, revision = (_IDCODE.fields[name].extract(idcode) for name in ("DEV_ID", "REV_ID"))
     return [
-        f"{kind} {probe.serial}, {probe.product} {probe.firmware}, target {voltage}, "
+        f"{name_board(board)}, target {voltage}, "
         f"chip 0x{device:03X} revision {_REVISIONS.get(revision, f'0x{revision:04X}')}",
         _option_bytes(board),
         *filter(None, [board.option_ledger.recovered]),
     ]
+
+
+def name_board(board: Board) -> str:
+    """Return what kind of board it is, and its probe, as far as that is known without asking it."""
+    kind, probe = "virtual board" if board.bench.is_virtual else "board", board.bench.probe
+    return f"{kind} {probe.serial}, {probe.product} {probe.firmware}"
 
 
 def _option_bytes(board: Board) -> str:
@@ -47,6 +53,15 @@ def _option_bytes(board: Board) -> str:
         # A board that is attached to may sleep.
         return "option bytes: not readable now"
     return " ".join(f"{name}={OPTION_BYTES[name].format(value)}" for name, value in values.items())
+
+
+def run_properties(board: Board) -> list[tuple[str, object]]:
+    """Return what is recorded of a test that has the board: which one it is, and the images it is tested with."""
+    found: list[tuple[str, object]] = [(BENCH, name_board(board))]
+    if board.images is not None:
+        images = ", ".join(describe_image(image) for image in (board.images.cm7, board.images.cm4))
+        found.append((FIRMWARE, images))
+    return found
 
 
 def describe_image(image: Image) -> str:

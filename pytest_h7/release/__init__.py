@@ -1,1 +1,1 @@
-"""What makes a run of tests a release gate: figures, baselines, and what has changed between releases."""
+"""What makes a run of tests a release gate: figures, baselines, what has changed between releases, a summary."""

@@ -172,7 +172,8 @@ def test_costs_are_recorded(run: Run, pytester: pytest.Pytester) -> None:
         """
     run(source, "--junitxml=it.xml")
     found = properties(pytester.path / "it.xml")
-    assert set(found["test_short"]) == {"h7_board_time_s", "h7_transfers", "h7_transfers_for"}
+    assert set(found["test_short"]) == {"h7_board_time_s", "h7_transfers", "h7_transfers_for", "h7_bench"}
+    assert found["test_short"]["h7_bench"].startswith("virtual board H7TWIN, STLINK-V3 V3J")
     assert found["test_without"] == {}
     short, long = (float(found[name]["h7_board_time_s"]) for name in ("test_short", "test_long"))
     assert long - short == pytest.approx(0.25, abs=0.001)
