@@ -14,7 +14,7 @@ _NO_TEXT = re.compile(
     r"|[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"  # invisible, or turning the direction of text
 )
 
-_MEANING = re.compile(r"([\\`*_\[\]<>|~&#@$]|^[-+=]|^\d+(?=[.)])|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+_MEANING = re.compile(r"([\\`*_\[\]<>|~&#@$]|^[-+=]|^\d+(?=[.)](?:\s|$))|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 """What means something to GitHub, within a line or where it begins: tables, addresses, mentions, formulas too."""
 
 
