@@ -67,6 +67,10 @@ class ChipReset(FirmwareError):
     """The chip has been reset, and not by the test, which did not expect it; or it did, and none came."""
 
 
+class ResultOverwritten(FirmwareError):
+    """A test in C has written to where the chip's side of such tests keeps their results."""
+
+
 class BootContractBroken(FirmwareError):
     """The two cores did not start as the boot contract says.
 

@@ -34,6 +34,7 @@ from pytest_h7.timeouts import ThreadTimers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _WORKER_HEADER = "h7_header"
 _WORKER_FIDELITY = "h7_fidelity"
@@ -43,6 +44,7 @@ _worker_headers_key = pytest.StashKey[list[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     add_options(parser)
+    parser.addini("h7_c_tests", "ELF files with C tests, by name", type="args", default=["test_*.elf", "*_test.elf"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -163,6 +165,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         for line in summary(terminalreporter.getreports(""), is_twin=session.settings.is_twin):
             terminalreporter.write_line(line)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the tests in C of an ELF file."""
+    is_named = file_path.suffix == ".elf" and parent.session.isinitpath(file_path)
+    if not (is_named or any(file_path.match(name) for name in parent.config.getini("h7_c_tests"))):
+        return None
+    from pytest_h7.ctests.collection import CTestFile
+
+    return CTestFile.from_parent(parent, path=file_path)
 
 
 # -- tests ------------------------------------------------------------------------------------------

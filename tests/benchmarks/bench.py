@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import accesses
+import c_tests
 import comparison
 import day
 import flashing
@@ -65,6 +66,7 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
         "reflash_unchanged_transfers": Metric("transfers"),
     },
     measure.doctor: {"doctor_wall_s": Metric("s", 2.5)},
+    c_tests.on_both_cores: {"c_test_ms": Metric("ms", 30), "c_test_transfers": Metric("transfers")},
     flashing.both_banks: {
         "flash_pair_board_s": Metric("s", 1.4),
         "flash_pair_256k_board_s": Metric("s"),

@@ -23,7 +23,7 @@ import mix
 from pytest_h7.firmware_build import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_h7.board.board import Board
     from pytest_h7.board.images import Image
@@ -93,7 +93,7 @@ def session_start() -> Figures:
 
     def start() -> float:
         begin = time.time()
-        return float(_run_suite("empty.py::test_board[0]")["test_board[0]"]["began"]) - begin
+        return float(run_suite("empty.py::test_board[0]")["test_board[0]"]["began"]) - begin
 
     start()
     return {"session_start_s": min(start() for _ in range(_STARTS))}
@@ -104,7 +104,7 @@ def empty_tests() -> Figures:
 
     The reference firmware is in flash and runs. The transfers are those of one test.
     """
-    records = _run_suite("empty.py")
+    records = run_suite("empty.py")
     flashed = [record for test, record in records.items() if test.startswith("test_flashed")][1:]
     empty = [record for test, record in records.items() if test.startswith("test_board")][1:]
     return {
@@ -120,7 +120,7 @@ def failing_tests() -> Figures:
     `evidence_ms` is of tests from the second on, `evidence_first_ms` of the first, which imports what it needs and
     reads the debug information of both images.
     """
-    first, *others = _run_suite("failing.py", exit_code=1).values()
+    first, *others = run_suite("failing.py", exit_code=1).values()
     purposes = [dict(part.split() for part in record["h7_transfers_for"].split(", ")) for record in others]
     return {
         "evidence_ms": 1e3 * statistics.median(record["report_s"] for record in others),
@@ -129,10 +129,20 @@ def failing_tests() -> Figures:
     }
 
 
-def _run_suite(selection: str, exit_code: int = 0) -> dict[str, dict[str, Any]]:
-    """Run tests of ``suite`` outside of this repository; return what is recorded of each."""
+def run_suite(
+    selection: str, exit_code: int = 0, prepare: Callable[[Path], object] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Run tests of ``suite`` outside of this repository; return what is recorded of each.
+
+    Args:
+        selection: The tests.
+        exit_code: How the run is to end.
+        prepare: Is called with the folder of the run, to put more into it.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if prepare is not None:
+            prepare(folder)
         for path in _SUITE.glob("*.py"):
             shutil.copy(path, folder)
         record = folder / "record.json"

@@ -55,6 +55,13 @@ def test_transfers_and_board_time_of_the_connection(tmp_path: Path) -> None:
     assert measure(tmp_path, "boot_board_time_ms") == {"boot_board_time_ms": figures["boot_board_time_ms"]}
 
 
+def test_cost_of_a_test_in_c(tmp_path: Path) -> None:
+    figures = measure(tmp_path, "c_test_ms", "c_test_transfers")
+    assert 0 < figures["c_test_ms"] < 300
+    # Those of a test with h7_flashed, the start up to main, choosing the test, its result and what it has left.
+    assert 40 < figures["c_test_transfers"] <= 90
+
+
 def test_transfers_of_a_test(tmp_path: Path) -> None:
     figures = measure(tmp_path, "test_transfers", "flashed_test_transfers", "test_overhead_ms")
     # Is DBGMCU as configured, the state of each core, that again at the end, and the option bytes: six reads.

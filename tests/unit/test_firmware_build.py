@@ -24,11 +24,16 @@ IMAGES = (
     "cm7",
     "cm7_never_releases",
     "cm7_hard_fault",
+    "cm7_companion",
+    "cm7_example_test",
     "cm4",
     "cm4_never_sleeps",
     "cm4_lockup",
+    "cm4_release_1_1",
+    "cm4_companion",
+    "cm4_example_test",
 )
-APPLICATIONS = tuple(name for name in IMAGES if name != "cm4_lockup")
+APPLICATIONS = tuple(name for name in IMAGES if not name.endswith(("_lockup", "_companion", "_test")))
 RAM_CODE = firmware_build.ROOT / "pytest_h7" / "target"
 
 needs_compiler = pytest.mark.skipif(
@@ -135,7 +140,7 @@ def test_initial_values_lie_in_flash(elf: ELFFile, name: str) -> None:
     address, content = loaded(elf)[-1]
     assert address in bank_of(name)
     assert symbol(elf, "SystemCoreClock") not in bank_of(name)
-    assert content == (64_000_000).to_bytes(4, "little")
+    assert content == (64_000_000).to_bytes(8, "little")  # with what fills up to a multiple of 8
 
 
 @needs_compiler
