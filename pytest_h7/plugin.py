@@ -44,7 +44,8 @@ _worker_headers_key = pytest.StashKey[list[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     add_options(parser)
-    parser.addini("h7_c_tests", "ELF files with C tests, by name", type="args", default=["test_*.elf", "*_test.elf"])
+    names = ["test_*.elf", "*_test.elf"]
+    parser.addini("h7_c_tests", "glob patterns of ELF files with tests in C", type="args", default=names)
 
 
 def pytest_configure(config: pytest.Config) -> None:
