@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_h7.board_options import add_board_options, board_of
 from pytest_h7.errors import H7Error, TargetAccessError
 
 if TYPE_CHECKING:
@@ -39,15 +40,17 @@ def add_board_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> No
     options.add_argument("name", nargs="*", help="only these, by the names of the reference manual")
     options.set_defaults(run=_show_option_bytes)
     for parser in (registers, options):
-        parser.add_argument("--probe", metavar="PROBE", default="twin", help="as --h7-probe (default: twin)")
+        add_board_options(parser)
 
 
 @contextmanager
-def _connected(probe: str) -> Iterator[Connection]:
+def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     from pytest_h7.bench.observation import Observation, lent_sleep_clocks
     from pytest_h7.bench.settings import ConnectMode, Settings
 
-    observation = Observation(Settings(probe=probe, connect=ConnectMode.ATTACH), _announce)
+    observation = Observation(
+        Settings(probe=arguments.probe, board=board_of(arguments), connect=ConnectMode.ATTACH), _announce
+    )
     try:
         connection = observation.connect()
         with lent_sleep_clocks(connection):
@@ -69,7 +72,7 @@ def _show_registers(arguments: argparse.Namespace) -> None:
     from pytest_h7.board.registers import Registers
 
     wanted = [_Selection(name) for name in arguments.name]
-    with _connected(arguments.probe) as connection:
+    with _connected(arguments) as connection:
         registers = Registers(connection, PeripheralClocks(connection))
         for selection in wanted:
             selection.show(registers)
@@ -161,7 +164,7 @@ def _show_option_bytes(arguments: argparse.Namespace) -> None:
 
     names = [_find(name, OPTION_BYTES, "The chip") for name in arguments.name] or list(OPTION_BYTES)
     chosen = [OPTION_BYTES[name] for name in names]
-    with _connected(arguments.probe) as connection:
+    with _connected(arguments) as connection:
         values = OptionReader(connection).read(chosen)
     width = max(map(len, names))
     for option in chosen:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_h7.board_options import add_board_options, board_of
+
 if TYPE_CHECKING:
     from pytest_h7.bench.observation import Observation
     from pytest_h7.bench.settings import Settings
@@ -38,7 +40,7 @@ def add_doctor_command(add_parser: Callable[..., argparse.ArgumentParser]) -> No
             "which a debugger has left the cores, 2 for one of host, probe, supply or wires."
         ),
     )
-    parser.add_argument("--probe", metavar="PROBE", default="twin", help="as --h7-probe (default: twin)")
+    add_board_options(parser)
     parser.add_argument(
         "--frequency", metavar="HZ", type=int, default=8_000_000, help="SWCLK in Hz (default: 8 MHz)"
     )
@@ -84,7 +86,11 @@ def _examine(arguments: argparse.Namespace) -> int:
     pair = load_pair(arguments.cm7_image, arguments.cm4_image)
     # Who has the board is an answer, too, and no reason to wait.
     settings = Settings(
-        probe=arguments.probe, connect=ConnectMode.ATTACH, frequency=arguments.frequency, lease_timeout=0
+        probe=arguments.probe,
+        board=board_of(arguments),
+        connect=ConnectMode.ATTACH,
+        frequency=arguments.frequency,
+        lease_timeout=0,
     )
     try:
         observation = Observation(settings, _tell, _tell_access if arguments.trace else None)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_h7.board_options import add_board_options, board_of
 from pytest_h7.flash_progress import shown_on
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def add_flash_command(add_parser: Callable[..., argparse.ArgumentParser]) -> Non
     """Declare the command and its arguments."""
     parser = add_parser("flash", help="program both images where flash differs, and reset the board")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
-    parser.add_argument("--probe", metavar="PROBE", default="twin", help="as --h7-probe (default: twin)")
+    add_board_options(parser)
     for core in ("CM7", "CM4"):
         parser.add_argument(
             f"--{core.lower()}-image",
@@ -40,7 +41,7 @@ def _flash(arguments: argparse.Namespace) -> None:
     from pytest_h7.board.images import load_pair
 
     pair = load_pair(arguments.cm7_image, arguments.cm4_image)
-    bench = Bench(Settings(probe=arguments.probe), _announce)
+    bench = Bench(Settings(probe=arguments.probe, board=board_of(arguments)), _announce)
     try:
         board = Board(bench)
         if arguments.dry_run:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_h7.board_options import add_board_options, board_of
 from pytest_h7.errors import BootContractBroken, ChipSilent, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def add_recover_command(add_parser: Callable[..., argparse.ArgumentParser]) -> N
             "what is there, and lets it prove that both cores start."
         ),
     )
-    parser.add_argument("--probe", metavar="PROBE", default="twin", help="as --h7-probe (default: twin)")
+    add_board_options(parser)
     parser.set_defaults(run=_recover)
 
 
@@ -53,7 +54,7 @@ def _recover(arguments: argparse.Namespace) -> None:
     from pytest_h7.board.board import Board
 
     try:
-        bench = Bench(Settings(probe=arguments.probe, frequency=_SLOWLY), _say)
+        bench = Bench(Settings(probe=arguments.probe, board=board_of(arguments), frequency=_SLOWLY), _say)
     except ChipSilent as error:
         raise InfrastructureError(f"{error}\n{_BY_HAND}") from error
     try:

@@ -93,3 +93,20 @@ def test_installed_command() -> None:
     assert done.stdout.splitlines()[0].split() == ["H7TWIN-left", "STLINK-V3,", "console", "h7twin://left"]
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pytest-h7 {version('pytest-h7')}\n"
+
+
+COMMANDS = [["doctor"], ["flash"], ["recover"], ["registers", "RCC.CR"], ["option-bytes"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_board_that_does_not_exist(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--board=nucleo"]) == 1
+    assert "--board: nucleo is neither a board (nucleo-h745zi-q, " in capsys.readouterr().err
+
+
+def test_board_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("H7_BOARD", "no-such-board.toml")
+    assert main(["doctor", "--probe=twin:disco"]) == 1
+    assert "--board: no-such-board.toml is neither a board" in capsys.readouterr().err
