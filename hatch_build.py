@@ -61,6 +61,8 @@ class PackageBuildHook(BuildHookInterface):
             return  # the package is used where it lies
         for file in (module, *firmware_build.images(root)):
             build_data["force_include"][str(file)] = file.relative_to(root).as_posix()
+        # What tests in C are built with: see pytest_h7/ctests/building.py.
+        build_data["force_include"][str(root / "firmware" / "common")] = "pytest_h7/firmware"
         build_data["pure_python"] = False
         # CPython's limited API: one wheel for 3.11 and later on this platform.
         build_data["tag"] = f"cp311-abi3-{_platform(module)}"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from pytest_h7.board_commands import add_board_commands
+from pytest_h7.ctests.building import add_build_command
 from pytest_h7.doctor_command import add_doctor_command
 from pytest_h7.errors import H7Error
 from pytest_h7.flash_command import add_flash_command
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_recover_command(commands.add_parser)
     add_compare_command(commands.add_parser)
     add_summary_command(commands.add_parser)
+    add_build_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed) or 0

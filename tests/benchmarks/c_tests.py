@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-import compiling
 import measure
+
+from pytest_h7.ctests.building import build
 
 _TESTS = 200
 _TEST = """
@@ -43,4 +44,6 @@ def _build(folder: Path) -> None:
         tests = (
             _TEST.format(core=core, number=number, sum=number * (number + 1) // 2) for number in range(_TESTS)
         )
-        compiling.c_tests(folder, core, '#include "h7_test.h"\n' + "".join(tests))
+        source = folder / f"test_{core}.c"
+        source.write_text('#include "h7_test.h"\n' + "".join(tests))
+        build(core, source.with_suffix(".elf"), [source])

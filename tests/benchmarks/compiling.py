@@ -23,9 +23,6 @@ _EXAMPLES = ROOT / "tests" / "twin" / "programs"
 _UNITS = ("startup", "memory", "text")
 """What the examples use of the firmware."""
 
-_TEST_UNITS = ("startup", "memory", "test_points", "h7_test", "h7_test_main")
-"""What C tests are linked with."""
-
 _SUPPORT = (_COMMON / "memory.c", _COMMON / "test_points.c")
 _BOARD = (_PROGRAMS / "virtual_board.c", _COMMON / "startup.c", _REFERENCE / "clocks.c", *_SUPPORT)
 _CPU = {
@@ -61,18 +58,6 @@ def example(folder: Path, name: str) -> ImagePair:
         command += [_EXAMPLES / name / f"{core}.c", *support, "-lgcc", "-o", folder / f"{core}.elf"]
         subprocess.run(command, check=True)
     return load_pair(folder / "cm7.elf", folder / "cm4.elf")
-
-
-def c_tests(folder: Path, core: str, source: str) -> Path:
-    """Compile C tests for a core into ``test_CORE.elf`` of `folder`, with a main that starts both cores."""
-    subprocess.run([sys.executable, _COMMON / "generate_header.py", folder / "stm32h755.h"], check=True)
-    program, elf = folder / f"test_{core}.c", folder / f"test_{core}.elf"
-    program.write_text(source)
-    places = (f"-I{folder}", f"-I{_COMMON}", f"-L{_COMMON}", f"-T{core}.ld")
-    command = [COMPILER, *_CPU[core], *_COMPILE, "-O2", f"-DCORE_{core.upper()}", *_LINK, *places, program]
-    command += [*(_COMMON / f"{unit}.c" for unit in _TEST_UNITS), "-lgcc", "-o", elf]
-    subprocess.run(command, check=True)
-    return elf
 
 
 def for_mps2(folder: Path, program: str, result: str, *flags: str, milliseconds: int = 0) -> Path:

@@ -2,7 +2,7 @@
 
 A block of ``console`` has commands behind ``$``, each followed by lines that it prints, in this order; other lines
 may stand between them. ``...`` stands for anything, and times may differ. A block of Python with a title is
-written to a file of that name.
+written to a file of that name, and so is one of C.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class File:
 def steps(page: str) -> Iterator[File | Command]:
     """Give what the reader of a page does, one after the other."""
     for language, title, content in BLOCK.findall(page):
-        if language == "python" and title:
+        if language in ("python", "c") and title:
             yield File(title, content)
         elif language == "console":
             for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
