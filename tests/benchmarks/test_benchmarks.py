@@ -58,8 +58,8 @@ def test_transfers_and_board_time_of_the_connection(tmp_path: Path) -> None:
 def test_cost_of_a_test_in_c(tmp_path: Path) -> None:
     figures = measure(tmp_path, "c_test_ms", "c_test_transfers")
     assert 0 < figures["c_test_ms"] < 300
-    # Those of a test with h7_flashed, the start up to main, choosing the test, its result and what it has left.
-    assert 40 < figures["c_test_transfers"] <= 90
+    # A digest of flash takes 38 of them; the rest is the start, choosing the test, its result and what it has left.
+    assert 80 < figures["c_test_transfers"] <= 120
 
 
 def test_transfers_of_a_test(tmp_path: Path) -> None:
