@@ -54,7 +54,8 @@ def test_cable_is_pulled(run: Run, virtual: VirtualBoard) -> None:
     ):
         lines = section_of(result, name)
         assert lines[0] == "failure class: infrastructure"
-        assert lines[1].startswith(reason)
+        assert lines[1].startswith("evidence: h7-evidence/")
+        assert lines[2].startswith(reason)
         assert len(lines) == 2
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
@@ -70,6 +71,7 @@ def test_hidden_trouble_is_found(run: Run) -> None:
     result.assert_outcomes(failed=1)
     assert section_of(result) == [
         "failure class: infrastructure",
+        "evidence: h7-evidence/test_hidden_trouble_is_found.test_it/index.html",
         "The board at probe H7TWIN has no power: the probe measures 0.00 V; "
         "plug in its supply and check the power jumper.",
     ]
