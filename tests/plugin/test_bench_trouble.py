@@ -56,7 +56,7 @@ def test_cable_is_pulled(run: Run, virtual: VirtualBoard) -> None:
         assert lines[0] == "failure class: infrastructure"
         assert lines[1].startswith("evidence: h7-evidence/")
         assert lines[2].startswith(reason)
-        assert len(lines) == 2
+        assert len(lines) == 3
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
