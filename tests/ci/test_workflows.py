@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .github import ACTION, ROOT, WORKFLOWS, evaluate, fill_in, load
 
@@ -77,6 +78,44 @@ def test_least_permissions(path: Path) -> None:
     for step in steps_of(path):
         if "actions/checkout" in step.get("uses", ""):
             assert step["with"] == {"persist-credentials": "false"}
+
+
+def test_board_suite_as_the_workflow_runs_it(up_to_date: None, tmp_path: Path) -> None:
+    report = tmp_path / "hil.xml"
+    command = [ROOT / "ci" / "hil", f"--junitxml={report}", "tests/board/test_hsem.py", "-q", "-k", "observing"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "h7_bench" in report.read_text("utf-8")
+
+
+def test_lines_to_paste(tmp_path: Path) -> None:
+    """The workflow that docs/ci.md shows is valid, audited, and gives what is taken; ten lines are for us."""
+    page = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    workflow = re.findall(r"```yaml\n(on: .*?)```", page, re.DOTALL)[0].replace("COMMIT", "0" * 40)
+    assert len(workflow.partition("  hil:\n")[2].splitlines()) <= 10
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    path = folder / "pasted.yml"
+    path.write_text(workflow)
+    test_valid(path)
+    done = subprocess.run(
+        [SCRIPTS / "zizmor", "--offline", "-q", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    declared = load(WORKFLOWS / "hil.yml")["on"]["workflow_call"]["inputs"]
+    given = load(path)["jobs"]["hil"]["with"]
+    assert set(given) <= set(declared)
+    assert {name for name, entry in declared.items() if entry.get("required") == "true"} <= set(given)
+    shown = re.findall(
+        r"^\| `([\w-]+)` \| ", page.partition("More inputs")[2].partition("## ")[0], re.MULTILINE
+    )
+    assert {*shown, *given} == set(declared)
+    (step,) = load_steps(re.findall(r"```yaml\n(- uses: .*?)```", page, re.DOTALL)[0])
+    assert set(step["with"]) <= set(load(ACTION / "action.yml")["inputs"])
+
+
+def load_steps(text: str) -> list[dict[str, Any]]:
+    return list(yaml.load(text, yaml.BaseLoader))
 
 
 EVENTS = {
