@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_h7.bench.lease import Lease, probe_folder
 from pytest_h7.board.images import reference_image
 
 from .github import ROOT, Result, run_action
@@ -70,6 +71,7 @@ def act(tmp_path: Path, workspace: Path) -> Act:
         given = {"cm7-image": "build/cm7.elf", "cm4-image": "build/cm4.elf"}
         given |= {name.replace("_", "-"): value for name, value in inputs.items()}
         environment = {**JOB, "H7_TWIN_HOME": str(scratch / "twins"), "H7_TWIN": boards}
+        environment["XDG_STATE_HOME"] = str(tmp_path / "state")
         without = () if whole else ("Set up pytest-h7",)
         return run_action(given, workspace, scratch, environment, without)
 
@@ -126,22 +128,16 @@ def test_firmware_that_faults(act: Act, workspace: Path) -> None:
     assert "HardFault" in result.summary
 
 
-def test_many_workers(act: Act) -> None:
-    result = act(workers="2")
+def test_more_workers_than_free_boards(act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    lease = Lease("H7TWIN-left", probe_folder("H7TWIN-left"), 0, print)
+    try:
+        result = act(boards="left,right", probe="any", workers="4", arguments="-k\ncm4_wakes")
+    finally:
+        lease.release()
+    assert "::warning::4 workers, and one board (H7TWIN-right): as many are started.\n" in result.log
     assert result.outputs == {"verdict": "passed"}
-    assert "2 workers" in result.log
-
-
-def test_free_board_is_taken(act: Act) -> None:
-    result = act(boards="left,right", probe="any", arguments="-k\ncm4_wakes")
-    assert result.outputs == {"verdict": "passed"}
-    assert "| virtual board H7TWIN-left, STLINK-V3" in result.summary
-
-
-def test_more_workers_than_boards(act: Act) -> None:
-    result = act(boards="left", probe="any", workers="4", arguments="-k\ncm4_wakes")
-    assert "::warning::4 workers, and one board (H7TWIN-left): as many are started.\n" in result.log
-    assert result.outputs == {"verdict": "passed"}
+    assert "| virtual board H7TWIN-right, STLINK-V3" in result.summary
 
 
 def test_a_worker_on_each_board(act: Act) -> None:

@@ -82,7 +82,14 @@ def test_least_permissions(path: Path) -> None:
 
 def test_board_suite_as_the_workflow_runs_it(up_to_date: None, tmp_path: Path) -> None:
     report = tmp_path / "hil.xml"
-    command = [ROOT / "ci" / "hil", f"--junitxml={report}", "tests/board/test_hsem.py", "-q", "-k", "observing"]
+    command = [
+        ROOT / "ci" / "hil",
+        f"--junitxml={report}",
+        "tests/board/test_hsem.py",
+        "-q",
+        "-k",
+        "observing",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "h7_bench" in report.read_text("utf-8")
