@@ -80,7 +80,7 @@ __attribute__((naked, noinline)) static void h7_test_end(uint32_t result)
 }
 
 /* What pytest looks for. */
-const struct h7_suite h7_test_suite = {
+__attribute__((used)) const struct h7_suite h7_test_suite = {
     MAGIC,      LAYOUT,    CORE,     __start_h7_tests,    __stop_h7_tests,
     &h7_record, h7_output, H7_TEST_OUTPUT_SIZE, h7_test_ready, h7_test_end,
 };

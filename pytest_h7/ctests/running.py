@@ -78,7 +78,7 @@ class Execution:
             self._start()
             end = self._wait_for_end()
             self._judge(end, self._read_record(end))
-        except (AssertionError, H7Error, pytest.skip.Exception) as error:
+        except (AssertionError, H7Error, pytest.skip.Exception, pytest.fail.Exception) as error:
             error.__context__ = None
             raise_in_c(error, self._places(error))
 
@@ -86,8 +86,9 @@ class Execution:
         """Return the calls that have led to where the test has ended, or at least the test."""
         line = self._test.line
         whole = Place(self._find(self._test.file), line, f"h7_test_{self._test.function}", line)
-        says_nothing = isinstance(error, InfrastructureError | ResultOverwritten)
-        places = [] if says_nothing else calls_of_test(self._core, whole, self._find)
+        # After these the stack says nothing, or pytest-timeout has struck, and the core runs on.
+        says_nothing = (InfrastructureError, ResultOverwritten, pytest.fail.Exception)
+        places = [] if isinstance(error, says_nothing) else calls_of_test(self._core, whole, self._find)
         places = places or [whole]
         if self._site is not None:
             # Exactly the line of the check, which the code of a macro may not tell.

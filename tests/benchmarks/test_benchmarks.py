@@ -58,7 +58,7 @@ def test_transfers_and_board_time_of_the_connection(tmp_path: Path) -> None:
 def test_cost_of_a_test_in_c(tmp_path: Path) -> None:
     figures = measure(tmp_path, "c_test_ms", "c_test_transfers")
     assert 0 < figures["c_test_ms"] < 300
-    # A digest of flash takes 38 of them; the rest is the start, choosing the test, its result and what it has left.
+    # A digest of flash takes 38 of them; the rest is the start, choosing the test, its result and its record.
     assert 80 < figures["c_test_transfers"] <= 120
 
 

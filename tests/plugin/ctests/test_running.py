@@ -12,6 +12,7 @@ import pytest
 
 from pytest_h7.bench.checkpoints import RealCheckpoints
 from pytest_h7.board.images import reference_image
+from pytest_h7.twin.board import VirtualBoard
 
 from ..conftest import Run
 from .conftest import BuildTests
@@ -230,6 +231,44 @@ def test_firmware_that_does_not_come_to_its_tests(run: Run, build_tests: BuildTe
             "after the reset: it is running in SystemInit (test_it.c:1).",
         ]
     )
+
+
+def test_time_out_of_the_wall_clock(run: Run, build_tests: BuildTests) -> None:
+    build_tests("cm7", "H7_TEST(one, .timeout_ms = 1000000000)\n{\n    for (;;) {\n    }\n}")
+    run("", "--timeout=0.3").stdout.fnmatch_lines(
+        [
+            ">   H7_TEST(one, .timeout_ms = 1000000000)",
+            "E   Failed: Timeout (>0.3s) from pytest-timeout.",
+            "failure class: firmware",
+            "cm7: running in h7_call_one (test_it.c:*)",
+        ]
+    )
+
+
+@pytest.mark.parametrize("transfers", [3, 14, 24])
+def test_bench_that_fails_is_no_failure_of_the_test(
+    run: Run, build_tests: BuildTests, virtual: VirtualBoard, pytester: pytest.Pytester, transfers: int
+) -> None:
+    folder = pytester.mkdir("c")
+    build_tests("cm7", "H7_TEST(one) { }\nH7_TEST(two) { }", "c/test_it.elf")
+    folder.joinpath("conftest.py").write_text(
+        f"""
+import pytest
+from pytest_h7.twin.board import virtual_board
+from pytest_h7.twin.faults import Fault
+
+@pytest.fixture(autouse=True)
+def unplugged(request, h7_flashed):
+    if request.node.name == "one":
+        virtual_board().stlink.inject(Fault.USB_ERROR, transfer={transfers})
+"""
+    )
+    result = run("")
+    result.assert_outcomes(failed=1, passed=1)
+    found = reports(result)["one"]
+    found.fnmatch_lines(["E * pytest_h7.errors.ConnectionLost: *", "test_it.c:1: ConnectionLost"])
+    found.fnmatch_lines(["failure class: infrastructure"])
+    found.no_fnmatch_line("*site-packages*")
 
 
 def test_output_of_a_test_that_passes(run: Run, build_tests: BuildTests) -> None:
