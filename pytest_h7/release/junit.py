@@ -59,13 +59,14 @@ def read_junit(path: Path) -> list[Case]:
     except OSError as error:
         raise H7Error(f"There is no report of the run at {path}: {error.strerror}.") from None
     except ET.ParseError as error:
-        raise H7Error(f"{path} is no JUnit XML: {error}.") from None
+        raise H7Error(f"The report {path} is no JUnit XML: {error}.") from None
     if root.tag not in ("testsuites", "testsuite"):
-        raise H7Error(f"{path} is no JUnit XML: it begins with <{root.tag}>.")
+        raise H7Error(f"The report {path} is no JUnit XML: it begins with <{root.tag}>.")
     try:
-        return [_case(element) for element in root.iter("testcase")]
+        # A test that was interrupted has an entry without a name.
+        return [_case(element) for element in root.iter("testcase") if element.get("name")]
     except (KeyError, ValueError) as error:
-        raise H7Error(f"{path} is no JUnit XML of pytest: {error}.") from None
+        raise H7Error(f"The report {path} is no JUnit XML of pytest: {error}.") from None
 
 
 def _case(element: ET.Element) -> Case:

@@ -114,10 +114,10 @@ class Run:
         to_blame = [failure for failure in failures if failure.failure_class != "infrastructure"]
         if to_blame:
             return Verdict.FAILED, ""
-        if self.trouble:
-            return Verdict.NONE, self.trouble
         if self.exit_code in _EXIT_CODES:
             return Verdict.NONE, f"{_EXIT_CODES[self.exit_code]}."
+        if self.trouble:
+            return Verdict.NONE, self.trouble
         if failures:
             return Verdict.NONE, "the bench has failed, not the firmware."
         if self.exit_code == 1:

@@ -110,7 +110,7 @@ def run_action(
         summary.touch()
         script = scratch / f"step-{number}.sh"
         script.write_text(step["run"])
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", script],
             cwd=workspace,
             env={
@@ -128,13 +128,12 @@ def run_action(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
-            check=False,
-        )
-        result.codes[step["name"]] = done.returncode
-        result.log += done.stdout
+        ) as process:
+            (scratch / "pid").write_text(str(process.pid))  # which a runner signals when a run is cancelled
+            result.log += process.communicate(timeout=300)[0]
+        result.codes[step["name"]] = process.returncode
         result.summary += summary.read_text("utf-8")
-        failed |= done.returncode != 0
+        failed |= process.returncode != 0
         if "id" in step:
             lines = output.read_text("utf-8").splitlines()
             steps[step["id"]] = {"outputs": dict(line.split("=", 1) for line in lines)}

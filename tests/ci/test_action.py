@@ -1,9 +1,13 @@
 """The action's steps, run as a workflow runs them: a firmware that works, ones that do not, and bad input."""
 
+import os
 import re
 import shutil
+import signal
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,6 +158,31 @@ def test_set_up_that_fails(up_to_date: None, act: Act) -> None:
     assert "Could not open requirements file" in result.log
     assert result.outputs == {"verdict": "none"}
     assert result.summary.startswith("## h7-results: no verdict\n")
+
+
+WAITS = """
+from pathlib import Path
+
+def test_waits(h7_board, h7_flashed):
+    Path("waits").touch()
+    while True:
+        h7_board.sleep(0.001)
+"""
+
+
+def test_cancelled(act: Act, workspace: Path, tmp_path: Path) -> None:
+    (workspace / "tests" / "test_boot.py").write_text(WAITS)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(act)
+        while not (workspace / "waits").exists():
+            assert not running.done(), running.result().log
+            time.sleep(0.05)
+        os.kill(int((tmp_path / "runner" / "pid").read_text()), signal.SIGINT)
+        result = running.result()
+    assert result.codes == {"Test": 2, "Report": 0}
+    assert result.outputs == {"verdict": "none"}
+    assert "The run was interrupted." in result.summary
+    assert "KeyboardInterrupt" in result.log
 
 
 PWNED = "$(touch pwned)`touch pwned`;touch pwned&touch pwned|touch pwned\"'>pwned"

@@ -188,7 +188,11 @@ def test_code_block_ends_where_it_should(untrusted: str) -> None:
         (None, "There is no report of the run at "),
         ("", "is no JUnit XML: no element found"),
         ("<html/>", "is no JUnit XML: it begins with"),
-        ("<testsuites><testcase/></testsuites>", "is no JUnit XML of pytest: 'name'"),
+        ("<testsuites><testcase name=''/></testsuites>", "No test has run."),
+        (
+            "<testsuites><testcase name='a'><properties><property/></properties></testcase></testsuites>",
+            "of pytest: 'name'",
+        ),
         ('<testsuites><testcase name="a" time="soon"/></testsuites>', "is no JUnit XML of pytest: could not"),
     ],
 )
