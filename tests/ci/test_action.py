@@ -132,6 +132,13 @@ def test_firmware_that_faults(act: Act, workspace: Path) -> None:
     assert "HardFault" in result.summary
 
 
+def test_nothing_but_skipped_is_no_success(act: Act) -> None:
+    result = act(arguments="-k\nof_hardware")
+    assert result.codes == {"Test": 0, "Report": 1}
+    assert result.outputs == {"verdict": "none"}
+    assert "No test has run." in result.summary
+
+
 def test_more_workers_than_free_boards(act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     lease = Lease("H7TWIN-left", probe_folder("H7TWIN-left"), 0, print)
@@ -154,7 +161,7 @@ def test_a_worker_on_each_board(act: Act) -> None:
 
 def test_set_up_that_fails(up_to_date: None, act: Act) -> None:
     result = act(whole=True, requirements="none.txt")
-    assert result.codes == {"Set up pytest-h7": 1, "Report": 0}
+    assert result.codes == {"Set up pytest-h7": 1, "Report": 1}
     assert "Could not open requirements file" in result.log
     assert result.outputs == {"verdict": "none"}
     assert result.summary.startswith("## h7-results: no verdict\n")
@@ -179,7 +186,7 @@ def test_cancelled(act: Act, workspace: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
         os.kill(int((tmp_path / "runner" / "pid").read_text()), signal.SIGINT)
         result = running.result()
-    assert result.codes == {"Test": 2, "Report": 0}
+    assert result.codes == {"Test": 2, "Report": 1}
     assert result.outputs == {"verdict": "none"}
     assert "The run was interrupted." in result.summary
     assert "KeyboardInterrupt" in result.log
@@ -210,7 +217,7 @@ PWNED = "$(touch pwned)`touch pwned`;touch pwned&touch pwned|touch pwned\"'>pwne
 def test_bad_input(act: Act, workspace: Path, tmp_path: Path, inputs: dict[str, str], said: str) -> None:
     result = act(**inputs)
     assert result.codes["Test"] != 0
-    assert result.codes["Report"] == 0
+    assert result.codes["Report"] != 0
     assert result.outputs == {"verdict": "none"}
     assert result.summary.startswith("## h7-results: no verdict\n")
     assert said in result.log

@@ -108,7 +108,7 @@ def test_install(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
     assert (
         done.stdout.splitlines()[-1]
-        == f"The runner bench-1 waits for jobs with the labels self-hosted,{LABELS}."
+        == f"The runner bench-1-runner waits for jobs with the labels self-hosted,{LABELS}."
     )
     calls = [call for call in machine.calls if not call.startswith("id ")]
     assert calls[0].startswith("apt-get install -y ")
@@ -117,7 +117,7 @@ def test_install(machine: Machine) -> None:
         "--groups plugdev h7-runner"
     )
     quoted = LABELS.replace(",", "\\,")
-    configured = f"config.sh --unattended --replace --url {URL} --name bench-1 --labels {quoted}"
+    configured = f"config.sh --unattended --replace --url {URL} --name bench-1-runner --labels {quoted}"
     assert configured in calls
     assert f"runuser -u h7-runner -- ./{configured}" in calls
     assert calls[-3:] == ["token A-TOKEN", "svc.sh install h7-runner", "svc.sh start"]
