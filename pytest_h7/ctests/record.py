@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_h7.ctests.suite import MAGIC, Damage, Suite
+from pytest_h7.ctests.suite import MAGIC, MOST_LINES, Damage, Suite
 from pytest_h7.errors import ResultOverwritten, TargetAccessError
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class Record:
         elf = self._suite.elf
         try:
             file, line, kind, actual, expected = _SITE.unpack(elf.read(self._site, _SITE.size))
+            if not 0 < line < MOST_LINES:
+                raise Damage
             return Site(elf.text(file), line, kind, elf.text(actual), elf.text(expected) if expected else "")
         except Damage:
             raise self._overwritten() from None

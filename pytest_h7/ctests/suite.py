@@ -27,6 +27,12 @@ _TEST = struct.Struct("<10I")
 _CORES = {7: ("cm7", FLASH_BANK1), 4: ("cm4", FLASH_BANK2)}
 _DEFAULT_TIMEOUT = 1.0
 _LONGEST_TEXT = 1024
+_DAMAGES = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What pyelftools raises for some damaged files."""
+
+MOST_LINES = 10_000_000
+"""Lines that a source file may be believed to have."""
+
 _MOST = 10_000
 """Tests or parameters that are believed; more are a sign of damage."""
 
@@ -86,7 +92,7 @@ class Elf:
                 self.suite_address: int | None = found[0]["st_value"] if found else None
         except OSError as error:
             raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
-        except (ELFError, ValueError, KeyError, AssertionError) as error:
+        except (ELFError, *_DAMAGES) as error:
             raise ImageError(f"{path} is no ELF file, or a damaged one: {error}.") from error
 
     def read(self, address: int, size: int) -> bytes:
@@ -210,6 +216,8 @@ class _Reader:
         text = self._elf.text(name)
         if not text.isidentifier():
             raise Damage(f"{text!r} is no name")
+        if not 0 < line < MOST_LINES:
+            raise Damage(f"{text} is in line {line}")
         return text, self._elf.text(file), line, others
 
     def _fault(self, test: str, address: int) -> str | None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,6 +179,7 @@ def test_damaged_suite(run: Run, build_tests: BuildTests, offset: int, value: in
     [
         (0, 0, "in test 1 of 1, no text is at 0x00000000"),
         (4, 0x0900_0000, "in test 1 of 1, no text is at 0x09000000"),
+        (8, 0xFFFF_FFFF, "in test 1 of 1, one is in line 4294967295"),
         (12, 0x2000_0000, "in test 1 of 1, nothing is at 0x20000000"),
         (24, 0x7FFF_FFFF, "one has 2147483647 parameters"),
         (32, 0x1234_5678, "no text is at 0x12345678"),
@@ -198,6 +200,17 @@ def test_unknown_fault(run: Run, build_tests: BuildTests) -> None:
     assert "is to end with the fault 'DIVBYONE', which is none: there is any, " in refused(run)
 
 
+def test_table_of_symbols_that_is_none(run: Run, build_tests: BuildTests) -> None:
+    elf = build_tests("cm7", "H7_TEST(one) { }")
+    content = bytearray(elf.read_bytes())
+    with elf.open("rb") as stream:
+        file = ELFFile(stream)
+        header = file["e_shoff"] + file.get_section_index(".symtab") * file["e_shentsize"]
+    content[header + 4] = 1  # SHT_PROGBITS
+    elf.write_bytes(content)
+    assert "is no ELF file, or a damaged one" in refused(run)
+
+
 def test_file_that_is_cut_short(run: Run, build_tests: BuildTests) -> None:
     elf = build_tests("cm7", "H7_TEST(one) { }")
     elf.write_bytes(elf.read_bytes()[:200])
@@ -214,7 +227,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged") / "test_it.elf"
 
 
-@given(where=st.integers(0, 0x4000), data=st.binary(min_size=1, max_size=64))
+@given(where=st.integers(0, 0xF000), data=st.binary(min_size=1, max_size=64))
 def test_damage_anywhere_is_refused_or_does_not_matter(
     example: bytes, damaged: Path, where: int, data: bytes
 ) -> None:

@@ -88,6 +88,8 @@ SHOWN = {
         "where its result is: a pointer or an index of it leads astray.",
         "failure class: firmware",
     ],
+    "fails_at_no_check": ["E * pytest_h7.errors.ResultOverwritten: The test has overwritten h7_record at *"],
+    "fails_at_no_line": ["E * pytest_h7.errors.ResultOverwritten: The test has overwritten h7_record at *"],
     "overwrites_its_stack": ["failure class: firmware"],
     "writes_too_much": ["line   0", "*[[]652 more characters: there is room for 2048, H7_TEST_OUTPUT_SIZE]"],
 }

@@ -123,6 +123,19 @@ H7_TEST(overwrites_its_result)
     }
 }
 
+/* As if the record led to something else. */
+H7_TEST(fails_at_no_check)
+{
+    h7_fail((const struct h7_site *)0x08000000u, 0, 0);
+}
+
+H7_TEST(fails_at_no_line)
+{
+    static const struct h7_site site = {__FILE__, 0xFFFFFFFFu, H7_IS_MESSAGE, "reason", 0};
+
+    h7_fail(&site, 0, 0);
+}
+
 H7_TEST(overwrites_its_stack)
 {
     volatile uint32_t *const at = __builtin_frame_address(0);
