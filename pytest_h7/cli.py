@@ -15,6 +15,7 @@ from pytest_h7.errors import H7Error
 from pytest_h7.flash_command import add_flash_command
 from pytest_h7.recover_command import add_recover_command
 from pytest_h7.release.compare_command import add_compare_command
+from pytest_h7.serve_command import add_serve_command
 from pytest_h7.summary_command import add_summary_command
 
 
@@ -114,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_compare_command(commands.add_parser)
     add_summary_command(commands.add_parser)
     add_build_command(commands.add_parser)
+    add_serve_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed) or 0

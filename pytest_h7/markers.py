@@ -9,7 +9,7 @@ from pytest_h7.errors import H7Error
 if TYPE_CHECKING:
     import pytest
 
-SERVICES = ("power", "loopback", "pin", "surroundings")
+SERVICES = ("power", "loopback", "pin", "surroundings", "simulation")
 
 MARKERS = (
     "h7_images(cm7=None, cm4=None): firmware for this test: paths of ELF, HEX or BIN@ADDRESS files, relative "

@@ -25,6 +25,7 @@ from pytest_h7.bench.settings import (
     OptionBytesPolicy,
     Settings,
     TwinAp3,
+    remote_address,
 )
 
 _FREQUENCIES = range(5_000, 24_000_001)
@@ -122,6 +123,11 @@ def _text(text: str) -> str:
 def _probe(text: str) -> str:
     if text == "twin:":
         raise ValueError("a virtual board without a name is 'twin', one with a name 'twin:NAME'")
+    address = remote_address(text)
+    if address is not None:
+        from pytest_h7.remote.address import parse_address
+
+        parse_address(address)
     return _text(text)
 
 
@@ -137,7 +143,8 @@ _OPTIONS = (
         _probe,
         "PROBE",
         "the board: the probe's serial number or a unique part of it, 'twin' for a virtual board as it leaves "
-        "the factory, or 'twin:NAME' for one that keeps its flash (default: twin)",
+        "the factory, 'twin:NAME' for one that keeps its flash, or 'remote:HOST[:PORT]' for one that "
+        "pytest-h7 serve lends at another machine (default: twin)",
     ),
     _Option(
         "board",

@@ -164,7 +164,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.get_verbosity() > 0:
         from pytest_h7.bench_time import summary
 
-        for line in summary(terminalreporter.getreports(""), is_twin=session.settings.is_twin):
+        for line in summary(terminalreporter.getreports(""), is_twin=session.is_virtual):
             terminalreporter.write_line(line)
 
 

@@ -15,7 +15,7 @@ from pytest_h7.bench.console import Console
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.journal import Journal
 from pytest_h7.bench.opening import abandon, open_session
-from pytest_h7.bench.probes import Probe, board_behind, find_probe, reserve_probe
+from pytest_h7.bench.probes import Probe, board_behind, find_again, link_to, reserve_probe
 from pytest_h7.bench.serial_ports import console_of
 from pytest_h7.bench.settings import EvidencePolicy
 from pytest_h7.bench.stimulus import DebuggerDrive, Loopback, SoftwareTrigger, Stimulus
@@ -82,6 +82,7 @@ class Bench:
         driver, self._lease = reserve_probe(settings, announce)
         board = board_behind(driver)
         self._virtual_board = board
+        self._link = link_to(driver)
         self.clock: Clock = HostClock()
         self.power: Power | None = None
         self.surroundings: TwinSurroundings | None = None
@@ -103,6 +104,12 @@ class Bench:
             self.surroundings = TwinSurroundings(board)
             if self.settings.evidence is not EvidencePolicy.OFF:
                 self.history = board.keep_history()
+        if self._link is not None and self._link.is_virtual:
+            from pytest_h7.remote.services import RemoteClock, RemotePower, choose_closed_policy
+
+            choose_closed_policy(self._link, self.settings.twin_ap3.value)
+            self.clock = RemoteClock(self._link)
+            self.power = RemotePower(self._link)
         self._trace = self._open_trace(board)
         self.probe = Probe(driver)
         self.probe.usage.now = self.clock.time
@@ -132,9 +139,8 @@ class Bench:
         """
         if self._loss is None:
             self.clock.sleep(RETURN_TIME)
-        selection = self.settings.probe if self.settings.is_twin else self.probe.serial
         try:
-            self.probe.use(find_probe(selection, self.settings.board_description))
+            self.probe.use(find_again(self.probe.driver, self.settings))
             session = open_session(self.probe, self.settings)
         except InfrastructureError as error:
             self._loss = error
@@ -194,7 +200,7 @@ class Bench:
 
     def option_journal(self) -> Journal:
         """Return the journal of this board's option bytes; in memory alone for a board of this process."""
-        return Journal(self._lease.folder / "option-bytes-before.json" if self._lease is not None else None)
+        return Journal(self.notes / "option-bytes-before.json" if self.notes is not None else None)
 
     def _leave(self) -> None:
         """Let others have the board."""
@@ -210,7 +216,10 @@ class Bench:
         if self.settings.trace is None:
             return None
         if board is None:
-            raise H7Error("--h7-trace needs the virtual board: a real one does not show its signals.")
+            raise H7Error(
+                "--h7-trace needs the virtual board: a real one, or one at another machine, does not show its "
+                "signals."
+            )
         from pytest_h7.bench.trace import VcdTrace
 
         return VcdTrace(board, Path(self.settings.trace))
@@ -221,8 +230,12 @@ class Bench:
             self._trace.write()
 
     def _choose_stimulus(self, board: VirtualBoard | None) -> Stimulus:
-        wanted = self.settings.stimulus or ("twin" if board is not None else "drive")
+        wanted = self.settings.stimulus or ("twin" if self.is_virtual else "drive")
         if wanted == "twin":
+            if self._link is not None and self._link.is_virtual:
+                from pytest_h7.remote.services import RemoteStimulus
+
+                return RemoteStimulus(self._link)
             if board is None:
                 raise H7Error(
                     "The stimulus twin needs the virtual board; a real one has swier, drive and loopback:PIN."
@@ -244,7 +257,7 @@ class Bench:
     @property
     def is_virtual(self) -> bool:
         """Whether this is the virtual board."""
-        return self._virtual_board is not None
+        return self.probe.is_virtual
 
     @property
     def notes(self) -> Path | None:
@@ -256,6 +269,8 @@ class Bench:
         match service:
             case "power":
                 return self.power is not None
+            case "simulation":
+                return self._virtual_board is not None
             case "surroundings":
                 return self.surroundings is not None
             case "loopback":
@@ -273,7 +288,7 @@ class Bench:
             ConsoleUnavailable: the port cannot be found or opened.
         """
         if self._console is None:
-            self._console = Console(self._console_port(), self.clock)
+            self._console = self._open_console()
             self._silence = None
         return self._console
 
@@ -320,6 +335,15 @@ class Bench:
         if self._console is not None:
             self._console.close()
             self._console = None
+
+    def _open_console(self) -> Console:
+        if self.settings.console is not None or self._link is None:
+            return Console(self._console_port(), self.clock)
+        if self._link.is_virtual:
+            from pytest_h7.remote.services import RemoteConsole
+
+            return Console(str(self._link.address), self.clock, RemoteConsole(self._link))
+        return Console(self._link.console_url(), self.clock)
 
     def _console_port(self) -> str:
         if self.settings.console is not None:

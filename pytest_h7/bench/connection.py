@@ -71,6 +71,8 @@ def translated_errors(doing: str) -> Iterator[None]:
         except exceptions.ProbeError as error:
             if isinstance(error.__cause__, usb.core.USBError):
                 raise _no_answer(doing, error.__cause__) from error
+            if isinstance(error.__cause__, ConnectionLost):  # to another machine
+                raise ConnectionLost(f"Could not {doing}: {error}") from error
             raise ConnectionLost(
                 f"Could not {doing}: the probe reports {str(error).rstrip('.') or 'an error'}; "
                 "is the board powered and connected?"

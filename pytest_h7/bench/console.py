@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,10 @@ class Console:
     Args:
         port: A pyserial port or URL.
         clock: Board time, which time-outs are in.
+        opened: The port if it is open already.
     """
 
-    def __init__(self, port: str, clock: Clock) -> None:
+    def __init__(self, port: str, clock: Clock, opened: Any = None) -> None:
         import serial
 
         self.port = port
@@ -38,8 +40,13 @@ class Console:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._log = ""
         self._position = 0
+        self._serial: Any = opened
+        if opened is not None:
+            return
         try:
-            self._serial: Any = serial.serial_for_url(port, BAUD_RATE, timeout=0, exclusive=_exclusive(port))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of pyserial's RFC 2217
+                self._serial = serial.serial_for_url(port, BAUD_RATE, timeout=0, exclusive=_exclusive(port))
         except (serial.SerialException, ValueError, OSError) as error:
             raise ConsoleUnavailable(
                 f"The console port {port} cannot be opened ({_reason(error)}): is it in use by a terminal "

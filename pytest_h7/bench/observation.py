@@ -15,7 +15,7 @@ from pytest_h7.bench.clock import Clock, HostClock
 from pytest_h7.bench.connection import Connection, translated_errors
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.opening import abandon, create_session, explained_failure, open_session
-from pytest_h7.bench.probes import Probe, board_behind, reserve_probe
+from pytest_h7.bench.probes import Probe, board_behind, link_to, reserve_probe
 from pytest_h7.chip.coresight import DBGMCU_AP2_ADDRESS
 from pytest_h7.chip.registers import peripheral, private_peripheral
 from pytest_h7.errors import H7Error, TargetAccessError
@@ -66,13 +66,18 @@ class Observation:
             from pytest_h7.bench.virtual import TwinClock
 
             self.clock = TwinClock(self._virtual_board)
+        link = link_to(driver)
+        if link is not None and link.is_virtual:
+            from pytest_h7.remote.services import RemoteClock
+
+            self.clock = RemoteClock(link)
         if trace is not None:
             AccessTrace(driver, trace)
 
     @property
     def is_virtual(self) -> bool:
         """Whether this is the virtual board."""
-        return self._virtual_board is not None
+        return self.probe.is_virtual
 
     @contextmanager
     def debugging(self, settings: Settings) -> Iterator[Connection]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.lease import Lease, probe_folder
-from pytest_h7.bench.settings import twin_name
+from pytest_h7.bench.settings import remote_address, twin_name
 from pytest_h7.bench.transfers import Transfers
 from pytest_h7.bench.unusable_probes import unusable_stlinks
 from pytest_h7.errors import BoardUnpowered, InfrastructureError, ProbeNotFound
@@ -15,6 +15,8 @@ from pytest_h7.errors import BoardUnpowered, InfrastructureError, ProbeNotFound
 if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.chip.boards import BoardDescription
+    from pytest_h7.remote.link import Link
+    from pytest_h7.remote.reservation import RemoteLease
     from pytest_h7.twin.board import VirtualBoard
 
 _MINIMUM_VOLTAGE = 1.6
@@ -113,7 +115,8 @@ class Probe:
     @property
     def is_virtual(self) -> bool:
         """Whether this is the virtual board's probe."""
-        return board_behind(self.driver) is not None
+        link = link_to(self.driver)
+        return board_behind(self.driver) is not None or (link is not None and link.is_virtual)
 
     @property
     def transfers(self) -> int:
@@ -128,6 +131,13 @@ def board_behind(driver: Any) -> VirtualBoard | None:
     return driver.virtual_board if isinstance(driver, TwinProbe) else None
 
 
+def link_to(driver: Any) -> Link | None:
+    """Return the connection to a probe at another machine, None for one at this."""
+    from pytest_h7.remote.probe import RemoteProbe
+
+    return driver.link if isinstance(driver, RemoteProbe) else None
+
+
 def connected_probes() -> list[Any]:
     """Return all probes that pyOCD sees, without opening one."""
     from pyocd.core.helpers import ConnectHelper
@@ -136,7 +146,9 @@ def connected_probes() -> list[Any]:
         return list(ConnectHelper.get_all_connected_probes(blocking=False, print_wait_message=False))
 
 
-def reserve_probe(settings: Settings, announce: Callable[[str], None]) -> tuple[Any, Lease | None]:
+def reserve_probe(
+    settings: Settings, announce: Callable[[str], None]
+) -> tuple[Any, Lease | RemoteLease | None]:
     """Return the probe that the settings name, with the lease of its board; a board of this process needs none.
 
     Args:
@@ -149,6 +161,12 @@ def reserve_probe(settings: Settings, announce: Callable[[str], None]) -> tuple[
     """
     from pytest_h7.twin.board_store import BoardNameError, board_folder
 
+    address = remote_address(settings.probe)
+    if address is not None:
+        from pytest_h7.remote.address import parse_address
+        from pytest_h7.remote.reservation import reserve
+
+        return reserve(parse_address(address), settings.lease_timeout, announce)
     name = twin_name(settings.probe)
     if name:
         # Its folder is known, so nothing else has to be looked for while this waits.
@@ -169,6 +187,20 @@ def reserve_probe(settings: Settings, announce: Callable[[str], None]) -> tuple[
     serial = str(driver.unique_id)
     folder = probe_folder(serial) if board is None else board_folder(board.name or "")
     return driver, Lease(serial, folder, settings.lease_timeout, announce)
+
+
+def find_again(driver: Any, settings: Settings) -> Any:
+    """Return the probe of the same board after an error: as another USB device, or in a new connection.
+
+    Raises:
+        InfrastructureError: it is not there any more.
+    """
+    if link_to(driver) is not None:
+        from pytest_h7.remote.reservation import found_again
+
+        return found_again(driver)
+    selection = settings.probe if settings.is_twin else str(driver.unique_id)
+    return find_probe(selection, settings.board_description)
 
 
 def find_probe(selection: str, description: BoardDescription | None = None) -> Any:

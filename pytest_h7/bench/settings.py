@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DEFAULT_BOARD = "nucleo-h755zi-q"
 
 _TWIN = "twin"
+_REMOTE = "remote"
 
 
 class ConnectMode(enum.Enum):
@@ -65,6 +66,12 @@ def twin_name(selection: str) -> str | None:
     """Return the name in ``twin:NAME``, an empty one for ``twin``, None if it is another selection."""
     kind, colon, name = selection.partition(":")
     return name if kind == _TWIN and (name or not colon) else None
+
+
+def remote_address(selection: str) -> str | None:
+    """Return the address in ``remote:HOST[:PORT]``, None if it is another selection."""
+    kind, colon, address = selection.partition(":")
+    return address if kind == _REMOTE and colon else None
 
 
 @dataclass(frozen=True)

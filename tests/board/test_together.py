@@ -74,7 +74,7 @@ def test_cm4_that_is_closed_is_left_out(started: Board, cm7: Core, cm4: Core) ->
     started.wait_until(lambda: cm4.state in ALIVE, 0.5)
 
 
-@pytest.mark.h7_virtual
+@pytest.mark.h7_requires("simulation")
 def test_no_cycle_lies_between(started: Board) -> None:
     from pytest_h7.bench.probes import board_behind
 

@@ -18,7 +18,7 @@ def test_markers_are_declared(pytester: pytest.Pytester) -> None:
             "@pytest.mark.h7_hardware: *",
             "@pytest.mark.h7_virtual: *",
             "@pytest.mark.h7_option_bytes(**values): *",
-            "@pytest.mark.h7_requires(*services): *power, loopback, pin, surroundings.",
+            "@pytest.mark.h7_requires(*services): *power, loopback, pin, surroundings, simulation.",
         ]
     )
 
@@ -205,7 +205,8 @@ def test_real_bench_has_no_power_switch(run: Run, real_board: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [("'teleport'", "'teleport'"), ("", "power, loopback, pin, surroundings")]
+    ("arguments", "named"),
+    [("'teleport'", "'teleport'"), ("", "power, loopback, pin, surroundings, simulation")],
 )
 def test_unknown_service_is_an_error_of_its_test(run: Run, arguments: str, named: str) -> None:
     source = f"""

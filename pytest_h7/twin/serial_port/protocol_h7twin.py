@@ -91,3 +91,15 @@ class Serial(SerialBase):  # type: ignore[misc]
 
     def reset_output_buffer(self) -> None:
         """Do nothing: what was written is on its way."""
+
+    @property
+    def cts(self) -> bool:
+        """CTS: no control line is wired."""
+        return False
+
+    dsr = ri = cd = cts
+
+    def _ignore_line(self) -> None:
+        """A change of RTS, DTR or break goes nowhere."""
+
+    _update_rts_state = _update_dtr_state = _update_break_state = _ignore_line
