@@ -1,4 +1,4 @@
-"""``--h7-probe=remote:HOST[:PORT]``: a board at another machine is used as one at this; its troubles end in time."""
+"""``--h7-probe=remote:HOST[:PORT]``: a board at another machine is used as one here; its troubles end in time."""
 
 from __future__ import annotations
 
