@@ -54,6 +54,10 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
     rm -rf .venv
     python3 -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+    # labgrid has an environment of its own: it brings a pytest plugin and another edition of pyserial.
+    python3 -m venv .venv/labgrid
+    .venv/labgrid/bin/python -m pip install --quiet --disable-pip-version-check \
+        "$(python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["labgrid"])')"
     echo "$stamp" >.venv/stamp
 fi
 export PATH="$PWD/.venv/bin:$PATH"

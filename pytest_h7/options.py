@@ -25,6 +25,7 @@ from pytest_h7.bench.settings import (
     OptionBytesPolicy,
     Settings,
     TwinAp3,
+    place_name,
     remote_address,
 )
 
@@ -128,6 +129,8 @@ def _probe(text: str) -> str:
         from pytest_h7.remote.address import parse_address
 
         parse_address(address)
+    if place_name(text) == "":
+        raise ValueError("the place has no name: 'place:NAME'")
     return _text(text)
 
 
@@ -143,8 +146,8 @@ _OPTIONS = (
         _probe,
         "PROBE",
         "the board: the probe's serial number or a unique part of it, 'twin' for a virtual board as it leaves "
-        "the factory, 'twin:NAME' for one that keeps its flash, or 'remote:HOST[:PORT]' for one that "
-        "pytest-h7 serve lends at another machine (default: twin)",
+        "the factory, 'twin:NAME' for one that keeps its flash, 'remote:HOST[:PORT]' for one that "
+        "pytest-h7 serve lends at another machine, or 'place:NAME' for one of labgrid (default: twin)",
     ),
     _Option(
         "board",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.bench.trace import VcdTrace
     from pytest_h7.bench.virtual import TwinSurroundings
+    from pytest_h7.labgrid.place import Place
     from pytest_h7.twin.board import VirtualBoard
     from pytest_h7.twin.fidelity import UnmodelledAccess
     from pytest_h7.twin.history import History
@@ -83,6 +84,7 @@ class Bench:
         board = board_behind(driver)
         self._virtual_board = board
         self._link = link_to(driver)
+        self._place: Place | None = getattr(self._lease, "place", None)
         self.clock: Clock = HostClock()
         self.power: Power | None = None
         self.surroundings: TwinSurroundings | None = None
@@ -110,6 +112,8 @@ class Bench:
             choose_closed_policy(self._link, self.settings.twin_ap3.value)
             self.clock = RemoteClock(self._link)
             self.power = RemotePower(self._link)
+        if self._place is not None and self._place.has_power:
+            self.power = self._place
         self._trace = self._open_trace(board)
         self.probe = Probe(driver)
         self.probe.usage.now = self.clock.time
@@ -175,6 +179,8 @@ class Bench:
             InfrastructureError: they are away for longer.
             H7Error: the action raises it, and the bench is not to blame.
         """
+        if self._place is not None:
+            self._place.check()
         if self.probe.usage.has_failed:
             self.reconnect()
         try:
@@ -191,6 +197,8 @@ class Bench:
         if self._loss is not None:
             return self._loss
         try:
+            if self._place is not None:
+                self._place.check()
             self.probe.require_power()
             self.connection.require_debug_port()
             self.connection.require_free_nrst()
@@ -343,6 +351,8 @@ class Bench:
             from pytest_h7.remote.services import RemoteConsole
 
             return Console(str(self._link.address), self.clock, RemoteConsole(self._link))
+        if self._place is not None and self._place.console is not None:
+            return Console(self._place.console, self.clock)
         return Console(self._link.console_url(), self.clock)
 
     def _console_port(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
 from pytest_h7.bench.lease import Lease, probe_folder
-from pytest_h7.bench.settings import remote_address, twin_name
+from pytest_h7.bench.settings import place_name, remote_address, twin_name
 from pytest_h7.bench.transfers import Transfers
 from pytest_h7.bench.unusable_probes import unusable_stlinks
 from pytest_h7.errors import BoardUnpowered, InfrastructureError, ProbeNotFound
@@ -167,6 +167,11 @@ def reserve_probe(
         from pytest_h7.remote.reservation import reserve
 
         return reserve(parse_address(address), settings.lease_timeout, announce)
+    place = place_name(settings.probe)
+    if place is not None:
+        from pytest_h7.remote.reservation import reserve_place
+
+        return reserve_place(place, settings.lease_timeout, announce)
     name = twin_name(settings.probe)
     if name:
         # Its folder is known, so nothing else has to be looked for while this waits.

@@ -14,6 +14,7 @@ DEFAULT_BOARD = "nucleo-h755zi-q"
 
 _TWIN = "twin"
 _REMOTE = "remote"
+_PLACE = "place"
 
 
 class ConnectMode(enum.Enum):
@@ -72,6 +73,12 @@ def remote_address(selection: str) -> str | None:
     """Return the address in ``remote:HOST[:PORT]``, None if it is another selection."""
     kind, colon, address = selection.partition(":")
     return address if kind == _REMOTE and colon else None
+
+
+def place_name(selection: str) -> str | None:
+    """Return the name in ``place:NAME``, None if it is another selection."""
+    kind, colon, name = selection.partition(":")
+    return name if kind == _PLACE and colon else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pytest_h7.bench.lease import probe_folder
 from pytest_h7.remote.link import Link, text_of
 
 if TYPE_CHECKING:
+    from pytest_h7.labgrid.place import Place
     from pytest_h7.remote.address import Address
     from pytest_h7.remote.probe import RemoteProbe
 
@@ -19,13 +20,16 @@ class RemoteLease:
 
     Args:
         link: The connection.
+        place: The place of labgrid that it is at, if it is.
 
     Attributes:
+        place: The place.
         folder: What is remembered of the board at this machine; None for one that ends with its server.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, place: Place | None = None) -> None:
         self._link = link
+        self.place = place
         serial = text_of(link.board, "serial")
         name = f"{serial}@{link.address.host}" if link.is_virtual else serial
         self.folder: Path | None = probe_folder(name) if link.board.get("keeps") else None
@@ -33,6 +37,8 @@ class RemoteLease:
     def release(self) -> None:
         """Leave the board to others."""
         self._link.close()
+        if self.place is not None:
+            self.place.release()
 
 
 def reserve(
@@ -52,6 +58,31 @@ def reserve(
 
     link = Link(address, timeout, announce)
     return RemoteProbe(link), RemoteLease(link)
+
+
+def reserve_place(
+    name: str, timeout: float, announce: Callable[[str], None]
+) -> tuple[RemoteProbe, RemoteLease]:
+    """Return the probe of the board at a place of labgrid, and the right to use it.
+
+    Args:
+        name: The place.
+        timeout: Seconds to wait for a place that somebody else has, 0 not to.
+        announce: Tells the user for whom this waits, if it does.
+
+    Raises:
+        InfrastructureError: the place cannot be had, or nothing answers where its probe should be.
+    """
+    from pytest_h7.labgrid.place import Place
+    from pytest_h7.remote.probe import RemoteProbe
+
+    place = Place(name, timeout, announce)
+    try:
+        link = Link(place.probe, timeout, announce)
+    except BaseException:
+        place.release()
+        raise
+    return RemoteProbe(link), RemoteLease(link, place)
 
 
 def found_again(driver: RemoteProbe) -> RemoteProbe:
