@@ -72,8 +72,8 @@ class _Agent:
             self._session = start_session(self._coordinator, extra={"args": arguments}, loop=self._loop)
         except (Error, OSError) as error:
             raise _Failure(
-                f"labgrid's coordinator at {self._coordinator} does not answer ({_reason(error)}): is it running, and is "
-                "LG_COORDINATOR right?"
+                f"labgrid's coordinator at {self._coordinator} does not answer ({_reason(error)}): is it "
+                "running, and is LG_COORDINATOR right?"
             ) from None
         if not self._acquire():
             return
