@@ -259,7 +259,7 @@ def pytest_runtest_makereport(
     if (isinstance(excinfo.value, H7Error) or is_timeout(excinfo.value)) and not item.config.option.fulltrace:
         with shortened(excinfo):
             report = yield
-        if report.failed and call.when != "call" and not passes_through_tests(item, excinfo):
+        if report.failed and not passes_through_tests(item, excinfo):
             report.longrepr = excinfo.getrepr(style="value", chain=False)
     else:
         report = yield

@@ -151,14 +151,11 @@ class BoardSession:
             self.board.bench.write_trace()
 
     def check_incidents(self) -> None:
-        """Raise what has happened to the cores during this test without being expected; more of it as notes."""
+        """Raise what has happened to the cores during this test without being expected, all in one error."""
         with self.board.bench.probe.usage.purpose("watch"):
             incidents = self.board.bench.insist(self.board.watch.end)
         if incidents:
-            first, *others = incidents
-            for other in others:
-                first.add_note(str(other))
-            raise first
+            raise type(incidents[0])("\n".join(map(str, incidents)))
 
     def add_incidents(self, error: BaseException) -> None:
         """Note in the error of a test what has happened to the cores meanwhile; nothing if they do not answer."""

@@ -95,7 +95,7 @@ def test_what_silicon_would_not_stand_is_strictly_a_failure(run: Run, images: Ca
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            f"E*ChipMisused: The virtual board stands what a real one may not (--h7-twin-strict): {LIMIT}",
+            f"E*The virtual board stands what a real one may not (--h7-twin-strict): {LIMIT}",
             "failure class: firmware",
         ]
     )
@@ -118,7 +118,7 @@ def test_strict_fails_every_test_that_does_it(
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "*UnmodelledRegister: The firmware relies on what the virtual board only stores (--h7-twin-strict): "
+            "*The firmware relies on what the virtual board only stores (--h7-twin-strict): "
             "DCMI.CWSIZE written by the CM7 in program (program.c:*); DCMI.CWSIZE read by the CM7 in *",
             "failure class: infrastructure",
         ]
