@@ -95,7 +95,7 @@ def test_what_silicon_would_not_stand_is_strictly_a_failure(run: Run, images: Ca
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            f"E*The virtual board stands what a real one may not (--h7-twin-strict): {LIMIT}",
+            f"*The virtual board stands what a real one may not (--h7-twin-strict): {LIMIT}",
             "failure class: firmware",
         ]
     )
