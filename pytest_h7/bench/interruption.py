@@ -3,10 +3,14 @@
 Both come as signals, and Python calls their handlers, which raise, between any two instructions: within a
 command to the probe, a reset pulse, or a step of the virtual board. Inside `uninterrupted` they wait until
 its end.
+
+Where Python ignores exceptions, in callbacks of the garbage collector (hypothesis has one) and in ``__del__``, a
+signal would be lost; it is sent again a moment later.
 """
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +19,9 @@ from functools import partial
 from types import FrameType
 
 _Handler = Callable[[int, FrameType | None], object]
+
+_MOMENT = 0.005
+"""Seconds of wall time until a signal is sent again."""
 
 _depth = 0
 _waiting: Callable[[], object] | None = None
@@ -31,8 +38,22 @@ class _PatientHandler:
         __tracebackhide__ = True
         if _depth:
             _waiting = partial(self.handler, number, frame)
+        elif _ignores_exceptions(frame):
+            again = threading.Timer(_MOMENT, signal.pthread_kill, (threading.get_ident(), number))
+            again.daemon = True
+            again.start()
         else:
             self.handler(number, frame)
+
+
+def _ignores_exceptions(frame: FrameType | None) -> bool:
+    """Whether Python would ignore an exception out of this frame."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in callbacks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _on_main_thread() -> bool:

@@ -1,5 +1,6 @@
 """pytest-timeout: wherever it strikes, the report says where the cores were, and the next test works."""
 
+import gc
 import signal
 import time
 
@@ -255,6 +256,36 @@ def test_signal_outside_of_a_block_strikes_at_once(strike) -> None:
         strike()
     with uninterrupted():
         pass
+
+
+def test_signal_within_the_garbage_collector_is_not_lost(strike) -> None:
+    """Python ignores what its callbacks raise; hypothesis has one, and it is the first code after a collection."""
+    struck = 0
+
+    def callback(phase: str, _info: object) -> None:
+        nonlocal struck
+        if phase == "stop" and not struck:
+            struck += 1
+            strike()
+
+    gc.callbacks.append(callback)
+    try:
+        gc.collect()
+        with pytest.raises(Struck):
+            time.sleep(10)
+    finally:
+        gc.callbacks.remove(callback)
+    assert struck == 1
+
+
+def test_signal_within_a_destructor_is_not_lost(strike) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            strike()
+
+    Dying()
+    with pytest.raises(Struck):
+        time.sleep(10)
 
 
 def test_signal_takes_the_place_of_an_error_in_the_block(strike) -> None:
