@@ -116,7 +116,10 @@ class Bench:
             self.power = self._place
         self._trace = self._open_trace(board)
         self.probe = Probe(driver)
-        self.probe.usage.now = self.clock.time
+        link = self._link
+        self.probe.usage.now = (
+            self.clock.time if link is None or not link.is_virtual else lambda: link.time  # without asking
+        )
         self.connection = Connection(self._open_session())
         self.connection.actions.now = self.clock.time
         self.checkpoints: Checkpoints = (

@@ -35,6 +35,10 @@ virtual board to a tenth of a second of board time in less than a second."""
 LONGEST_SLEEP = 0.1
 """Board time in seconds of one step of the simulation."""
 
+_PAUSE = 0.005
+_MOST_WAITING = 8
+"""A sleep that is no longer than this, in seconds, is one between two looks: it goes along with the next look."""
+
 _CHUNK = 65_536
 
 
@@ -69,6 +73,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._loss = f"The connection to the board at {self.address} is closed."
         self._received = bytearray()
+        self._waiting: list[bytes] = []
         self._connect(timeout, announce)
 
     def reconnect(self) -> None:
@@ -98,7 +103,7 @@ class Link:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._greet()
                 who, waits = str(Holder.myself()), timeout > 0
-                self._send({"do": "hello", "who": who, "waits": waits, "token": self._token})
+                self._send(encode({"do": "hello", "who": who, "waits": waits, "token": self._token}))
                 answer = self._answer(_GREETING_TIME)[0]
             if "busy" in answer:
                 answer = self._wait(str(answer["busy"]), timeout, announce)
@@ -167,33 +172,43 @@ class Link:
             ConnectionLost: the server is gone or does not answer.
             Exception: What has failed there, as if it were here.
         """
+        self._waiting.append(encode(message, data))
+        return self._send_waiting(patience)
+
+    def settle(self) -> None:
+        """Have done what waits to be sent along with the next command."""
+        if self._waiting and self.is_open:
+            self._send_waiting(0.0)
+
+    def _send_waiting(self, patience: float) -> tuple[Message, bytes]:
         with uninterrupted():
-            self._send(message, data)
-            answer = self._answer(_ANSWER_TIME + patience)
-        self._note(answer[0])
-        error = answer[0].get("error")
-        if error is not None:
-            raise rebuilt(error)
-        return answer
+            waiting, self._waiting = self._waiting, []
+            self._send(b"".join(waiting))
+            self.round_trips += 1
+            answers = [self._answer(_ANSWER_TIME + patience) for _ in waiting]
+        self._note(answers[-1][0])
+        for answer, _ in answers:
+            if answer.get("error") is not None:
+                raise rebuilt(answer["error"])
+        return answers[-1]
 
     def _note(self, answer: Message) -> None:
         if "time" in answer:
             self.time = self._time_before + float(answer["time"])
         self.said = int(answer.get("said", self.said))
 
-    def _send(self, message: Message, data: bytes = b"") -> None:
+    def _send(self, messages: bytes) -> None:
         if self._socket is None:
             raise ConnectionLost(self._loss)
         try:
             self._socket.settimeout(_ANSWER_TIME)
-            self._socket.sendall(encode(message, data))
+            self._socket.sendall(messages)
         except OSError as error:
             raise self._lost(error) from error
 
     def _answer(self, timeout: float) -> tuple[Message, bytes]:
         """Return the next message from the server; without one in time, the connection is of no use any more."""
         assert self._socket is not None
-        self.round_trips += 1
         try:
             self._socket.settimeout(timeout)
             while True:
@@ -222,8 +237,12 @@ class Link:
         """Let the board time of a virtual board pass; it does so without a connection, too."""
         while seconds > 0 and self.is_open:
             step = min(seconds, LONGEST_SLEEP)
-            self.ask({"do": "sleep", "seconds": step})
             seconds -= step
+            message: Message = {"do": "sleep", "seconds": step}
+            if step <= _PAUSE and len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(encode(message))
+            else:
+                self.ask(message)
         if seconds > 0:
             time.sleep(seconds)
             self.time += seconds
@@ -236,6 +255,7 @@ class Link:
 
     def close(self) -> None:
         """End the connection, which gives the board away."""
+        self._waiting.clear()
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyocd.probe.aggregator  # noqa: F401 - first, as in pytest_h7.twin.pyocd_plugin
 from pyocd.core.exceptions import ProbeError
@@ -19,15 +19,34 @@ if TYPE_CHECKING:
 _DEBUG = 0xF2
 _MEMORY_READS = {0x07, 0x0C, 0x47}
 _MEMORY_WRITES = {0x08, 0x0D, 0x48}
-_LAST_STATUS = bytes((_DEBUG, 0x3E))
-_STATUS_LENGTH = 12
+_AP_FAULT = 0x11
+
+
+class _Command(NamedTuple):
+    """A command to the ST-LINK: its bytes, those of data, how many answer it, and milliseconds.
+
+    `only_after` is the first byte of the answer before it that this command is for, None for any.
+    """
+
+    command: bytes
+    data: bytes
+    answer: int | None
+    timeout: int
+    only_after: int | None = None
+
+
+_LAST_STATUS = _Command(bytes((_DEBUG, 0x3E)), b"", 12, 1000)
+_CLEAR_STICKY_ERRORS = _Command(
+    bytes((_DEBUG, 0x46, 0xFF, 0xFF, 0, 0, 0x1E, 0, 0, 0)), b"", 2, 1000, only_after=_AP_FAULT
+)
+"""What the driver asks after each memory command, and does after an answer that tells of a fault: it writes ABORT."""
 
 
 class RemoteInterface:
     """The USB interface of an ST-LINK at another machine, as pyOCD's ST-LINK driver wants it.
 
-    A command costs a round trip through the network. The driver reads or writes memory with two: the access, and a
-    question for its status. Both go together here: a write waits for the question, a read is sent along with it.
+    A command costs a round trip through the network. The driver reads or writes memory with two or, after a fault,
+    three, of which the later ones are known: they go together here. A write waits for the question for its status.
     """
 
     def __init__(self, link: Link) -> None:
@@ -38,15 +57,15 @@ class RemoteInterface:
         self.version_name = text_of(link.board, "version")
         self.max_packet_size = int(link.board.get("packet", 64))
         self.is_open = False
-        self._waiting: tuple[bytes, bytes, None, int] | None = None
+        self._waiting: list[_Command] = []
         """A write that has not been sent."""
-        self._status: bytearray | None = None
-        """The answer to the question for the status that was sent along with the last command."""
+        self._ahead: list[tuple[bytes, bytearray]] = []
+        """Commands that were carried out before the driver has sent them, with their answers."""
 
     def open(self) -> None:
         """Claim the interface; raise USBError as pyusb does if it cannot be, ProbeError without a connection."""
         assert not self.is_open
-        self._waiting = self._status = None
+        self._waiting, self._ahead = [], []
         self._ask({"do": "open"})
         self.is_open = True
 
@@ -54,7 +73,7 @@ class RemoteInterface:
         """Release the interface."""
         assert self.is_open
         self.is_open = False
-        self._waiting = self._status = None
+        self._waiting, self._ahead = [], []
         if self.link.is_open:
             self._ask({"do": "close"})
 
@@ -72,39 +91,39 @@ class RemoteInterface:
                 milliseconds, or not with all it should; or the connection to its machine is lost.
         """
         assert self.is_open
-        command = bytes(cmd)
-        status, self._status = self._status, None
-        if status is not None and command == _LAST_STATUS and readSize == _STATUS_LENGTH:
-            return status
-        entry = (command, bytes(writeData or b""), readSize, timeout)
-        kind = command[1] if command[0] == _DEBUG and len(command) > 1 else None
-        if kind in _MEMORY_WRITES and readSize is None:
-            self._send_waiting()
-            self._waiting = entry  # type: ignore[assignment]
+        command = _Command(bytes(cmd), bytes(writeData or b""), readSize, timeout)
+        ahead, self._ahead = self._ahead, []
+        if ahead and ahead[0][0] == command.command:
+            self._ahead = ahead[1:]
+            return ahead[0][1]
+        kind = cmd[1] if cmd[0] == _DEBUG else None
+        if kind in _MEMORY_WRITES and not self._waiting:
+            self._waiting = [command]
             return None
-        batch = [self._waiting, entry] if self._waiting is not None else [entry]
-        self._waiting = None
+        batch, self._waiting = [*self._waiting, command], []
+        known = []
         if kind in _MEMORY_READS:
-            batch.append((_LAST_STATUS, b"", _STATUS_LENGTH, timeout))
-            *_, answer, self._status = self._exchange(batch)
-            return answer
-        return self._exchange(batch)[-1]
+            known = [_LAST_STATUS, _CLEAR_STICKY_ERRORS]
+        elif command.command == _LAST_STATUS.command:
+            known = [_CLEAR_STICKY_ERRORS]
+        answer, *others = self._exchange(batch + known)[len(batch) - 1 :]
+        self._ahead = [(later.command, reply) for later, reply in zip(known, others, strict=True) if reply]
+        return answer if readSize is not None else None
 
-    def _send_waiting(self) -> None:
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            self._exchange([waiting])
-
-    def _exchange(self, batch: Sequence[tuple[bytes, bytes, int | None, int]]) -> list[bytearray | None]:
-        commands = [[len(command), len(data), size, timeout] for command, data, size, timeout in batch]
-        content = b"".join(command + data for command, data, _, _ in batch)
-        patience = sum(timeout for *_, timeout in batch) / 1000
+    def _exchange(self, batch: Sequence[_Command]) -> list[bytearray]:
+        """Have commands carried out; return their answers, empty for those that were not to be."""
+        commands = [
+            [len(entry.command), len(entry.data), entry.answer, entry.timeout, entry.only_after]
+            for entry in batch
+        ]
+        content = b"".join(entry.command + entry.data for entry in batch)
+        patience = sum(entry.timeout for entry in batch) / 1000
         answer = self._ask({"do": "usb", "commands": commands}, content, patience)
-        answers: list[bytearray | None] = []
-        place = 0
-        for _, _, size, _ in batch:
-            answers.append(None if size is None else bytearray(answer[place : place + size]))
-            place += size or 0
+        answers = []
+        for entry in batch:
+            size = entry.answer or 0
+            answers.append(bytearray(answer[:size]))
+            answer = answer[size:]
         return answers
 
     def _ask(self, message: Message, data: bytes = b"", patience: float = 0.0) -> bytes:

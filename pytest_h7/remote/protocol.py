@@ -7,10 +7,10 @@ something failed. A connection that begins with 0xFF instead, as Telnet does, is
 ``{"do": "hello", "who": ..., "waits": ..., "token": ...}``
     The first one. Answered by ``{"busy": holder}`` if another client has the board, and by a description of the
     board as soon as this one has it. A client that comes again with its token takes its own place.
-``{"do": "usb", "commands": [[command, data, answer, timeout], ...]}``
+``{"do": "usb", "commands": [[command, data, answer, timeout, only_after], ...]}``
     Commands to the ST-LINK, one after another up to the first that fails: the lengths of the command and of the
-    data, which follow each other in the bytes, of the wanted answer or null, and milliseconds. Answered by the
-    answers.
+    data, which follow each other in the bytes, of the wanted answer or null, and milliseconds. One with a byte in
+    `only_after` is the end of it if the answer before begins with another. Answered by the answers.
 ``open`` and ``close``
     The ST-LINK's USB interface.
 ``sleep``, ``power``, ``drive``, ``release``, ``release_all``, ``ap3``, ``read`` and ``write``

@@ -131,14 +131,17 @@ class ServedBoard:
         return b""
 
     def _transfer(self, message: Message, data: bytes) -> bytes:
-        answers = bytearray()
+        answers, answer = bytearray(), b""
         place = 0
-        for command_length, data_length, answer_length, timeout in message["commands"]:
+        for command_length, data_length, answer_length, timeout, only_after in message["commands"]:
+            if only_after is not None and answer[:1] != bytes((only_after,)):
+                break
             command = data[place : place + command_length]
             place += command_length
             content = data[place : place + data_length] or None
             place += data_length
-            answers += self._device.transfer(command, content, answer_length, timeout) or b""
+            answer = bytes(self._device.transfer(command, content, answer_length, timeout) or b"")
+            answers += answer
         return bytes(answers)
 
     # -- a virtual board ------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class RemoteClock:
 
     def time(self) -> float:
         """Return board time in seconds; it never goes back, not with a new server either."""
+        self._link.settle()
         return self._link.time
 
     def sleep(self, seconds: float) -> None:
@@ -87,6 +88,7 @@ class RemoteConsole:
     @property
     def in_waiting(self) -> int:
         """Bytes that can be read."""
+        self._link.settle()
         return self._link.said
 
     def read(self, size: int) -> bytes:

@@ -199,6 +199,37 @@ def test_run_comes_back_to_its_board_after_the_network_was_away(run: Run, server
         held.close()
 
 
+def test_boards_of_a_run_can_be_elsewhere(run_apart: Run, server: Served, tmp_path: Path) -> None:
+    source = """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_it(h7_board, number): pass
+        """
+    with served(tmp_path) as other:
+        result = run_apart(source, "-n2", f"--h7-boards={server.probe},{other.probe}")
+        result.assert_outcomes(passed=4)
+        other.wait_for("lent to ")
+
+
+def test_polling_costs_no_round_trip_for_each_pause(run: Run, server: Served) -> None:
+    source = """
+        def test_it(h7_board, h7_probe):
+            h7_board.reset(halt=True)
+            link, port = h7_probe.driver.link, h7_board.ap[1]
+            before, looks = link.round_trips, 0
+
+            def seen():
+                nonlocal looks
+                looks += 1
+                return port.read_u32(0x38000100) is None or looks == 20
+
+            h7_board.wait_until(seen, 1.0)
+            assert link.round_trips - before == 20
+        """
+    run(source, f"--h7-probe={server.probe}").assert_outcomes(passed=1)
+
+
 # -- trouble ----------------------------------------------------------------------------------------
 
 
