@@ -166,7 +166,11 @@ def reserve_probe(
         from pytest_h7.remote.address import parse_address
         from pytest_h7.remote.reservation import reserve
 
-        return reserve(parse_address(address), settings.lease_timeout, announce)
+        try:
+            where = parse_address(address)
+        except ValueError as error:
+            raise ProbeNotFound(f"{settings.probe!r} names no board: {error}.") from None
+        return reserve(where, settings.lease_timeout, announce)
     place = place_name(settings.probe)
     if place is not None:
         from pytest_h7.remote.reservation import reserve_place

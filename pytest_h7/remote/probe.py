@@ -39,7 +39,7 @@ _LAST_STATUS = _Command(bytes((_DEBUG, 0x3E)), b"", 12, 1000)
 _CLEAR_STICKY_ERRORS = _Command(
     bytes((_DEBUG, 0x46, 0xFF, 0xFF, 0, 0, 0x1E, 0, 0, 0)), b"", 2, 1000, only_after=_AP_FAULT
 )
-"""What the driver asks after each memory command, and does after an answer that tells of a fault: it writes ABORT."""
+"""What the driver asks after each memory command, and does after an answer that tells of a fault: ABORT."""
 
 
 class RemoteInterface:
