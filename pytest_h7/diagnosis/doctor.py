@@ -165,9 +165,13 @@ class Doctor:
 
 
 def _virtual_com_port(observation: Observation) -> str | None:
+    from pytest_h7.bench.probes import link_to
     from pytest_h7.bench.serial_ports import port_of
 
     probe = observation.probe
+    link = link_to(probe.driver)
+    if link is not None:
+        return link.console_url() if link.board.get("console") else None
     if observation.is_virtual:
         return f"h7twin://{probe.driver.virtual_board.name or ''}"
     return port_of(probe.serial, probe.usb_location)

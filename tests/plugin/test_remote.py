@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from pytest_h7.cli import main
 from pytest_h7.remote import link as link_module
 from pytest_h7.remote.address import Address
 from pytest_h7.remote.link import Link
@@ -130,6 +131,16 @@ def test_what_cannot_be_is_said(run: Run, server: Served, arguments: tuple[str, 
     result = run(EMPTY, f"--h7-probe={server.probe}", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {reason}"])
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["registers", "HSEM.R0"], ["option-bytes", "BCM4"]])
+def test_commands_take_a_board_elsewhere(
+    run: Run, server: Served, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(TESTS, "-k", "test_start", f"--h7-probe={server.probe}").assert_outcomes(passed=1)
+    assert main([*command, "--probe", server.probe]) == 0
+    assert main([*command, "--probe", "remote:::"]) != 0
+    assert "'remote:::' names no board: '::' is no HOST or HOST:PORT." in "".join(capsys.readouterr())
 
 
 # -- the console ------------------------------------------------------------------------------------
