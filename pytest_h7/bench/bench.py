@@ -109,6 +109,8 @@ class Bench:
         if self._link is not None and self._link.is_virtual:
             from pytest_h7.remote.services import RemoteClock, RemotePower, choose_closed_policy
 
+            if self.settings.twin_strict:
+                raise H7Error("--h7-twin-strict needs the virtual board in this process: --h7-probe=twin.")
             choose_closed_policy(self._link, self.settings.twin_ap3.value)
             self.clock = RemoteClock(self._link)
             self.power = RemotePower(self._link)

@@ -19,9 +19,9 @@ from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.errors import BoardInUse, ConnectionLost, InfrastructureError
 from pytest_h7.remote.address import Address
 
-_START_TIME = 30.0
+_START_TIME = 15.0
 _POWER_TIME = 30.0
-_RELEASE_TIME = 10.0
+_RELEASE_TIME = 5.0
 """Seconds within which labgrid has to answer."""
 
 _PROBE = "probe"

@@ -122,6 +122,7 @@ def test_memory_access_is_one_round_trip(run: Run, server: Served) -> None:
     ("arguments", "reason"),
     [
         (("--h7-trace=trace.vcd",), "--h7-trace needs the virtual board: *, or one at another machine, *"),
+        (("--h7-twin-strict",), "--h7-twin-strict needs the virtual board in this process: *"),
         (("--h7-probe=remote:",), "*'' is no HOST or HOST:PORT"),
         (("--h7-probe=remote:desk:70000",), "*70000 is no TCP port"),
         (("--h7-probe=remote:a b",), "*'a b' is no HOST or HOST:PORT"),
@@ -321,6 +322,34 @@ def test_server_that_dies_fails_this_test_and_the_next_in_time(
         ]
     )
     assert "Traceback" not in result.stdout.str()
+
+
+def test_server_that_hangs_ends_the_test_in_time(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "_ANSWER_TIME", 0.3)
+    monkeypatch.setattr(link_module, "_GREETING_TIME", 0.3)
+    source = """
+        import os, signal
+
+        def test_that_hangs(h7_board):
+            os.kill(int(os.environ["SERVER"]), signal.SIGSTOP)
+            h7_board.sleep(1)
+
+        def test_next(h7_board): pass
+
+        def test_goes_on():
+            os.kill(int(os.environ["SERVER"]), signal.SIGCONT)
+
+        def test_again(h7_board): pass
+        """
+    with served(tmp_path) as server:
+        monkeypatch.setenv("SERVER", str(server.process.pid))
+        result = run(source, f"--h7-probe={server.probe}")
+    result.assert_outcomes(failed=1, errors=1, passed=2)
+    result.stdout.fnmatch_lines(
+        ["*ConnectionLost: *The connection to the board at * is lost (no answer in time)*"]
+    )
 
 
 def test_board_is_used_again_when_its_server_is_back(
