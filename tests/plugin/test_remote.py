@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 import serial
 
+from pytest_h7.bench.settings import Settings
 from pytest_h7.cli import main
 from pytest_h7.remote import link as link_module
 from pytest_h7.remote.address import Address
 from pytest_h7.remote.link import Link
 from pytest_h7.remote.protocol import GREETING
+from pytest_h7.remote.served_board import ServedBoard
+from pytest_h7.twin.board import VirtualBoard
 
 from .conftest import QUICKLY, Run
 from .remote_board import FarNetwork, Served, answering, served
@@ -193,7 +196,34 @@ def test_run_that_is_killed_gives_the_board_to_the_one_that_waits(
 
         waiting = Link(Address("127.0.0.1", server.port), 30.0, kill)
         waiting.close()
-    run(EMPTY, f"--h7-probe={server.probe}", "--h7-lease-timeout=30").assert_outcomes(passed=1)
+    source = """
+        def test_it(h7_board):
+            assert not h7_board.bench.connection.nrst_is_low
+        """
+    result = run(source, f"--h7-probe={server.probe}", "--h7-lease-timeout=30", "--h7-connect=attach")
+    result.assert_outcomes(passed=1)
+
+
+def test_what_a_run_has_held_is_let_go(virtual: VirtualBoard) -> None:
+    board = ServedBoard(Settings(), pytest.fail)
+    board.carry_out({"do": "open"}, b"")
+    nrst_low = bytes((0xF2, 0x3C, 0))
+    board.carry_out({"do": "usb", "commands": [[len(nrst_low), 0, 2, 1000, None]]}, nrst_low)
+    board.carry_out({"do": "drive", "pin": "PC13", "high": True}, b"")
+    assert virtual.stlink.claimed_by is not None
+    assert virtual.mcu.pins.level("PC13")
+    assert not runs(virtual)
+    board.forget_run()
+    assert virtual.stlink.claimed_by is None
+    assert not virtual.mcu.pins.level("PC13")
+    assert runs(virtual)
+    board.close()
+
+
+def runs(board: VirtualBoard) -> bool:
+    before = board.mcu.cores["cm7"].cycles
+    board.sleep(0.001)
+    return board.mcu.cores["cm7"].cycles != before
 
 
 def test_run_comes_back_to_its_board_after_the_network_was_away(run: Run, server: Served) -> None:
