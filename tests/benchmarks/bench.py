@@ -17,6 +17,7 @@ import accesses
 import c_tests
 import comparison
 import day
+import distance
 import flashing
 import measure
 import parallel
@@ -101,6 +102,12 @@ MEASUREMENTS: dict[Callable[[], measure.Figures], dict[str, Metric]] = {
     measure.memory: {"rss_mb": Metric("MiB", 200)},
     parallel.two_boards: {"xdist_speedup_2": Metric("times", 1.6, at_least=True)},
     parallel.eight_boards: {"xdist_speedup_8": Metric("times")},
+    distance.round_trips: {
+        "remote_test_round_trips": Metric("round trips"),
+        "remote_test_ms_0": Metric("ms"),
+        "remote_test_ms_5": Metric("ms"),
+        "remote_test_ms_20": Metric("ms"),
+    },
 }
 
 

@@ -65,11 +65,13 @@ class FarNetwork:
 
     Attributes:
         port: Its near end.
+        requests: How often the near side has sent something.
     """
 
     def __init__(self, port: int, round_trip: float) -> None:
         self._far = port
         self._delay = round_trip / 2
+        self.requests = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -85,6 +87,7 @@ class FarNetwork:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._far))
                 self._sockets += [near, far]
+                self._near = near
                 for source, sink in ((near, far), (far, near)):
                     source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._carry(source, sink)
@@ -95,6 +98,7 @@ class FarNetwork:
         def receive() -> None:
             with suppress(OSError):
                 while data := source.recv(65536):
+                    self.requests += source is self._near
                     under_way.put((time.monotonic() + self._delay, data))
             under_way.put((0.0, b""))
 
