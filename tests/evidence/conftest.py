@@ -23,9 +23,9 @@ from .programs import Broken
 _FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) .*?(?: at (\S+):(\d+))?$")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_board() -> Iterator[Board]:
-    """A board of its own for these tests."""
+    """A board of its own for these tests, in the place of the one that other modules use."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(twin_board, "_boards", {"": VirtualBoard()})
         bench = Bench(Settings())
