@@ -190,10 +190,7 @@ class STM32H755Core(CortexM):
         seen to be over by the next command stands for those that follow.
         """
         with self._banked_halting_registers():
-            try:
-                return super()._base_read_core_registers_raw(reg_list)
-            finally:
-                self._has_asked, self._ready = False, None
+            return super()._base_read_core_registers_raw(reg_list)
 
     def _base_write_core_registers_raw(self, reg_list: Sequence[int], data_list: Sequence[int]) -> None:
         with self._banked_halting_registers():
@@ -221,5 +218,6 @@ class STM32H755Core(CortexM):
             self._banked = True
             yield
         finally:
-            self._banked = False
+            self._banked = self._has_asked = False
+            self._ready = None
             port.unlock()

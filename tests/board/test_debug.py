@@ -99,8 +99,12 @@ def test_registers_are_read_and_written(started: Board, name: str) -> None:
 
 
 def test_registers_of_a_running_core_are_refused(started: Board) -> None:
+    core = started.cm7
+    core.halt()
+    core.registers["r0"] = core.registers["r0"]
+    core.resume()
     with pytest.raises(H7Error, match="cm7 is not halted"):
-        _ = started.cm7.registers["r0"]
+        _ = core.registers["r0"]
 
 
 @CORES
