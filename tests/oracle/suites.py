@@ -16,7 +16,11 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "oracle"
 
 SUITES = ("tests/board", "tests/twin", "tests/plugin")
-REAL_TIME = ("tests/plugin/test_timeout.py", "tests/plugin/test_options.py::test_console_from_another_port")
+REAL_TIME = (
+    "tests/plugin/test_timeout.py",
+    "tests/plugin/test_options.py::test_console_from_another_port",
+    "tests/plugin/ctests/test_running.py::test_time_out_of_the_wall_clock",
+)
 """Tests that end after some real time, or wait for a port that is not the board's: no two runs are equal."""
 
 
