@@ -1,7 +1,7 @@
 """The watch on both cores: a fault, a lock-up or a reset during a test that the test has not asked for fails it.
 
 What is read: CFSR, HFSR and DHCSR of each core that answers, in one block, and, where DHCSR.S_RESET_ST tells of a
-reset, RCC_C1_RSR (RM0399 9.7.39). A core that records a fault and clears it has handled it, and is not noticed;
+reset, RCC_C1_RSR (RM0399 9.7.36). A core that records a fault and clears it has handled it, and is not noticed;
 nor is one that locks up because it starts from erased flash, for there is no firmware that could have failed. A
 press of the reset button after a reset by the test cannot be told from that: both set PINRSTF.
 """
@@ -45,7 +45,7 @@ _CAUSES = {
     "BORRSTF": "a brown-out of the supply",
     "PINRSTF": "NRST",
 }
-"""Causes of a reset by flag, the more telling ones first: each reset sets PINRSTF, too (RM0399 table 57)."""
+"""Causes of a reset by flag, the more telling ones first: each reset pulses NRST and so sets PINRSTF (RM0399 9.4.2)."""
 
 _RMVF = _RSR.fields["RMVF"].mask
 _ERASED = 0xFFFF_FFFF
