@@ -45,7 +45,7 @@ _CAUSES = {
     "BORRSTF": "a brown-out of the supply",
     "PINRSTF": "NRST",
 }
-"""Causes of a reset by flag, the more telling ones first: each reset pulses NRST and so sets PINRSTF (RM0399 9.4.2)."""
+"""Causes by flag, the more telling ones first: each reset pulses NRST and so sets PINRSTF (RM0399 9.4.2)."""
 
 _RMVF = _RSR.fields["RMVF"].mask
 _ERASED = 0xFFFF_FFFF
