@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from itertools import takewhile
 
 import pytest
 
@@ -44,8 +45,9 @@ TOLD = ("During this test ", "cm4 was expected", "cm7 was expected", "The chip w
 
 
 def messages(result: pytest.RunResult) -> list[str]:
-    """Return what the tests have failed of; what is no line of theirs stands alone."""
-    lines = [line.removeprefix("E").strip() for line in result.outlines if line.startswith(("E  ", *TOLD))]
+    """Return what the tests have failed of, without the summary, which is short only where CI is not set."""
+    report = takewhile(lambda line: "short test summary" not in line, result.outlines)
+    lines = [line.removeprefix("E").strip() for line in report if line.startswith(("E  ", *TOLD))]
     return [re.sub(r"^pytest_h7\.errors\.\w+: ", "", line) for line in lines]
 
 
