@@ -64,5 +64,5 @@ class PackageBuildHook(BuildHookInterface):
         # What tests in C are built with: see pytest_h7/ctests/building.py.
         build_data["force_include"][str(root / "firmware" / "common")] = "pytest_h7/firmware"
         build_data["pure_python"] = False
-        # CPython's limited API: one wheel for 3.11 and later on this platform.
-        build_data["tag"] = f"cp311-abi3-{_platform(module)}"
+        # CPython's limited API: one wheel for 3.10 and later on this platform.
+        build_data["tag"] = f"cp310-abi3-{_platform(module)}"

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pytest_h7.board.boot import BootReport
 
 
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error; `BaseException.add_note` is not there in Python 3.10."""
+    error.__dict__.setdefault("__notes__", []).append(note)
+
+
 class H7Error(Exception):
     """Base of all errors of this package."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_h7.bench.interruption import make_impatient, make_patient, uninterrupted
 from pytest_h7.bench.settings import EvidencePolicy
-from pytest_h7.errors import BoardInUse, H7Error, ImageError, InfrastructureError
+from pytest_h7.errors import BoardInUse, H7Error, ImageError, InfrastructureError, add_note
 from pytest_h7.fidelity import FidelityLog
 from pytest_h7.markers import image_paths, required_services
 
@@ -161,7 +161,7 @@ class BoardSession:
         """Note in the error of a test what has happened to the cores meanwhile; nothing if they do not answer."""
         with self.board.bench.probe.usage.purpose("watch"), suppress(H7Error):
             for incident in self.board.watch.end():
-                error.add_note(str(incident))
+                add_note(error, str(incident))
 
     def check_fidelity(self) -> None:
         """With ``--h7-twin-strict``, raise UnmodelledRegister for what has been touched during this test."""

@@ -34,13 +34,18 @@ from __future__ import annotations
 
 import enum
 import re
-import tomllib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 _PIN = re.compile(r"P[A-K](\d|1[0-5])")
 _USART = re.compile(r"USART[1236]|UART[4578]|LPUART1")

@@ -1,10 +1,10 @@
-/* The extension module `_native`: cores, and the board that runs them. Limited API: one binary for CPython 3.11 on.
+/* The extension module `_native`: cores, and the board that runs them. Limited API: one binary for CPython 3.10 on.
  *
  * The host's functions are looked up once and called with the core as first argument; registers that it maps are
  * answered by functions of their own. What any of them raises ends the run in front of the instruction and comes
  * out of `run`; the class given as bus fault is what firmware sees as one. */
 #define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
+#define Py_LIMITED_API 0x030A0000
 #include <Python.h>
 #include <string.h>
 #include <structmember.h>
@@ -37,6 +37,22 @@ typedef struct {
 
 /* ---- calls into Python -------------------------------------------------------------------------------- */
 
+/* BaseException.add_note, which CPython 3.10 does not have; what is reported shows the note there as well. */
+static void add_note(PyObject *error, const char *text) {
+    PyObject *note = PyUnicode_FromString(text);
+    PyObject *notes = PyObject_GetAttrString(error, "__notes__");
+    if (!notes) {
+        PyErr_Clear();
+        notes = PyList_New(0);
+    }
+    if (!note || !notes || PyList_Append(notes, note) < 0 ||
+        PyObject_SetAttrString(error, "__notes__", notes) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(notes);
+    Py_XDECREF(note);
+}
+
 /* Keep the exception that is set, for `raise_error`; the first one if there are several. */
 static void keep_error(Core *self) {
     self->core->aborted = true;
@@ -49,13 +65,7 @@ static void keep_error(Core *self) {
     char text[80];
     PyOS_snprintf(text, sizeof text, "raised while the core executed the instruction at 0x%08X",
                   (unsigned)self->core->r[15]);
-    PyObject *note = PyUnicode_FromString(text);
-    PyObject *done = note ? PyObject_CallMethod(self->error[1], "add_note", "O", note) : NULL;
-    if (!done) {
-        PyErr_Clear();
-    }
-    Py_XDECREF(done);
-    Py_XDECREF(note);
+    add_note(self->error[1], text);
 }
 
 static enum h7_bus answer(Core *self) {
