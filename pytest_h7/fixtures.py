@@ -10,9 +10,7 @@ import pytest
 
 from pytest_h7.bench.interruption import uninterrupted
 from pytest_h7.bench.settings import FlashPolicy, OptionBytesPolicy
-from pytest_h7.bench_time import cost_properties
 from pytest_h7.errors import H7Error, InfrastructureError
-from pytest_h7.flash_progress import shown_in_pytest
 from pytest_h7.markers import option_bytes
 from pytest_h7.session import BoardSession, session_key, uses_board_key
 
@@ -75,6 +73,7 @@ def h7_board(request: pytest.FixtureRequest, _h7_session: BoardSession) -> Itera
 
 @contextmanager
 def _recorded_cost(item: pytest.Item, board: Board) -> Iterator[None]:
+    from pytest_h7.bench_time import cost_properties
     from pytest_h7.header import run_properties
 
     start, usage = board.time(), board.bench.probe.usage
@@ -121,6 +120,8 @@ def h7_console(h7_board: Board) -> Console:
 @pytest.fixture
 def h7_flashed(request: pytest.FixtureRequest, h7_board: Board, h7_images: ImagePair) -> ImagePair:
     """The images, proven to be in flash (programmed where it differs, read back); board reset and running."""
+    from pytest_h7.flash_progress import shown_in_pytest
+
     policy = request.config.stash[session_key].settings.flash
     bench = h7_board.bench
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -45,8 +44,7 @@ def _file_in_folder(text: str, folder: Path) -> str:
     return str(folder / text) if (folder / text).is_file() else text
 
 
-@dataclass(frozen=True)
-class _Option:
+class _Option(NamedTuple):
     name: str
     convert: Callable[[str], Any]
     metavar: str

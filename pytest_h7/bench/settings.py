@@ -81,7 +81,7 @@ def place_name(selection: str) -> str | None:
     return name if kind == _PLACE and colon else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # both would cost every run of pytest time
 class Settings:
     """Values of the options; see ``pytest --help`` for their meaning.
 

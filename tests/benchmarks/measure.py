@@ -45,8 +45,6 @@ _STARTS = 4
 _BOOTS = 8
 _IDLE_SECONDS = 6
 _SNAPSHOTS = 50
-_SNAPSHOTS = 50
-_SNAPSHOTS = 50
 _ROUNDS = 500
 _WINDOW = 0.02
 """Board time in seconds over which instructions are counted; the cores run at 64 MHz."""
