@@ -3,6 +3,8 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Where .venv is activated, its own Python would be the one that makes it again.
+PATH=${PATH//"$PWD/.venv/bin:"/}
 
 # want COMMAND PACKAGE: note a Debian package whose command is missing.
 missing=()

@@ -17,13 +17,16 @@ from pytest_h7.fidelity import FidelityLog
 from pytest_h7.markers import image_paths, required_services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_h7.bench.bench import Bench
     from pytest_h7.bench.settings import Settings
     from pytest_h7.board.board import Board
     from pytest_h7.board.images import Image, ImagePair
     from pytest_h7.pool import BoardPool
+
+_SHOWN = 3
+"""Images of a core that the header shows."""
 
 
 class BoardSession:
@@ -210,23 +213,28 @@ class BoardSession:
             self._images[core, path] = Image(core, reference_image(core) if path is None else path)
         return self._images[core, path]
 
-    def header(self, items: Iterable[pytest.Item]) -> list[str]:
+    def header(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the lines that tell what is connected, and what will be flashed unless a test says otherwise.
+
+        If each test says otherwise, as those in C do, these are the images of the tests.
 
         Raises:
             H7Error: the board cannot be connected, or an image that a test needs is unusable.
         """
         from pytest_h7.header import describe_connection, describe_image
 
-        needed = _cores_without_marker(items)
-        lines = []
+        needed, lines = _cores_without_marker(items), []
         for core in ("cm7", "cm4"):
             path = self._path(core)
+            marked = _marked(items, core) if core not in needed and path is None else []
+            shown: list[str | None] = [*marked[:_SHOWN]] or [path]
             try:
-                lines.append(describe_image(self._image(core, path)))
+                lines += [describe_image(self._image(core, name)) for name in shown]
             except ImageError:
                 if core in needed or path is not None:
                     raise
+            if len(marked) > _SHOWN:
+                lines.append(f"{len(marked) - _SHOWN} more for {core}")
         board = self.board
         first, *others = board.bench.insist(lambda: describe_connection(board))
         return [f"h7: {line}" for line in (first, ", ".join(lines) or "no images", *others)]
@@ -274,6 +282,17 @@ def _cores_without_marker(items: Iterable[pytest.Item]) -> set[str]:
             marked = {core for marker in item.iter_markers("h7_images") for core in marker.kwargs}
             needed |= {"cm7", "cm4"} - marked
     return needed
+
+
+def _marked(items: Iterable[pytest.Item], core: str) -> list[str]:
+    """Return the images for a core that tests name, each once."""
+    named: dict[str, None] = {}
+    for item in items:
+        with suppress(H7Error):  # a marker that is wrong fails its test
+            paths = image_paths(item)
+            if core in paths:
+                named[_resolve(item, paths[core])] = None
+    return list(named)
 
 
 def _resolve(item: pytest.Item, path: str) -> str:

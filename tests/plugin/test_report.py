@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 
 import pytest
@@ -109,7 +110,35 @@ def test_reference_firmware_is_not_needed_by_a_board_that_has_its_own(
         """
     result = run(source)
     result.assert_outcomes(passed=2)
-    matches(header_of(result), ["no images"])
+    matches(header_of(result), HEADER)
+
+
+def test_header_shows_the_images_of_tests_that_all_name_some(run: Run, pytester: pytest.Pytester) -> None:
+    pairs = [("cm7_example_test", None), (None, "cm4_lockup"), ("cm7", None)]
+    for number, pair in enumerate(pairs):
+        named = dict(zip(("cm7", "cm4"), pair, strict=True))
+        images = {core: str(reference_image(name or f"{core}_companion")) for core, name in named.items()}
+        marker = f"pytestmark = pytest.mark.h7_images(**{images})"
+        pytester.makepyfile(**{f"test_{number}": f"import pytest\n{marker}\ndef test_it(h7_flashed): pass"})
+    result = run("", *(f"test_{number}.py" for number in range(3)), "-k", "not lockup")
+    images = "cm7 cm7_example_test.elf *, cm7 cm7_companion.elf *, cm7 cm7.elf *, cm4 cm4_companion.elf *"
+    result.stdout.fnmatch_lines([f"h7: {images}, cm4 cm4_lockup.elf *"])
+
+
+def test_header_does_not_show_very_many_images(run: Run, pytester: pytest.Pytester) -> None:
+    for number in range(5):
+        shutil.copy(reference_image("cm7"), pytester.path / f"{number}.elf")
+    source = """
+        import pytest
+
+        marks = [pytest.mark.h7_images(cm7=f"{number}.elf") for number in range(5)]
+
+        @pytest.mark.parametrize("number", [pytest.param(n, marks=mark) for n, mark in enumerate(marks)])
+        def test_it(h7_images, h7_board, number): pass
+        """
+    result = run(source)
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["h7: cm7 0.elf *, cm7 1.elf *, cm7 2.elf *, 2 more for cm7, cm4 cm4.elf *"])
 
 
 def test_attaching_to_a_sleeping_board_shows_what_can_be_read(run: Run, virtual: VirtualBoard) -> None:
