@@ -9,6 +9,9 @@ from typing import TypeVar
 
 import pytest
 
+from pytest_h7.twin import board as twin_board
+from pytest_h7.twin.board import VirtualBoard
+
 Case = TypeVar("Case")
 
 
@@ -43,6 +46,14 @@ def _counts(outcomes: Counter[tuple[str, str]]) -> str:
         f"{outcomes.total()} cases, {count('passed after a retry')} passed after a retry, "
         f"{count('reported')} reported, {f'{wrong} WRONG' if wrong else 'nothing else'}"
     )
+
+
+@pytest.fixture
+def chip(monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
+    """A new board, which is that of this process meanwhile."""
+    board = VirtualBoard()
+    monkeypatch.setattr(twin_board, "_boards", {"": board})
+    return board
 
 
 @pytest.fixture

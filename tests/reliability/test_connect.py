@@ -17,7 +17,6 @@ from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.cli import main
 from pytest_h7.errors import ChipSilent, CoreUnreachable, H7Error, InfrastructureError
-from pytest_h7.twin import board as twin_board
 from pytest_h7.twin.board import VirtualBoard
 
 HALTED, RUNNING, SLEEPING = CoreState.HALTED, CoreState.RUNNING, CoreState.SLEEPING
@@ -94,13 +93,11 @@ CASES = {
 
 
 @pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualBoard]:
-    """The board that is connected to."""
-    board = VirtualBoard()
-    monkeypatch.setattr(twin_board, "_boards", {"": board})
-    yield board
-    assert board.stlink.claimed_by is None
-    assert not board.mcu.nrst_asserted
+def chip(chip: VirtualBoard) -> Iterator[VirtualBoard]:
+    """The board that is connected to, and let go of in the end."""
+    yield chip
+    assert chip.stlink.claimed_by is None
+    assert not chip.mcu.nrst_asserted
 
 
 @pytest.fixture

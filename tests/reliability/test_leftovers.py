@@ -12,7 +12,6 @@ from pytest_h7.bench.settings import ConnectMode, FlashPolicy, Settings
 from pytest_h7.board.core import Core
 from pytest_h7.board.images import load_pair
 from pytest_h7.chip.registers import private_peripheral
-from pytest_h7.twin import board as twin_board
 from pytest_h7.twin.board import VirtualBoard
 
 DEMCR = private_peripheral("cm7", "SCS").registers["DEMCR"]
@@ -50,13 +49,6 @@ SET: dict[str, Callable[[Core], None]] = {
     "watchpoint": set_watchpoint,
     "vector catch": set_vector_catch,
 }
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
-    board = VirtualBoard()
-    monkeypatch.setattr(twin_board, "_boards", {"": board})
-    return board
 
 
 @pytest.fixture

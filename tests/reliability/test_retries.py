@@ -11,20 +11,12 @@ from pytest_h7.bench.bench import Bench
 from pytest_h7.bench.settings import Settings
 from pytest_h7.errors import ConnectionLost, TargetAccessError
 from pytest_h7.target.patience import ATTEMPTS, ATTEMPTS_AFTER_WAIT
-from pytest_h7.twin import board as twin_board
 from pytest_h7.twin.board import VirtualBoard
 from pytest_h7.twin.faults import Fault
 
 SRAM4, SRAM_OF_CM7 = 0x3800_0000, 0x2400_0000
 IDR = 0x5477_0002
 LIMITS = {Fault.WAIT: ATTEMPTS_AFTER_WAIT, Fault.FAULT: ATTEMPTS, Fault.PARITY: ATTEMPTS}
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> VirtualBoard:
-    board = VirtualBoard()
-    monkeypatch.setattr(twin_board, "_boards", {"": board})
-    return board
 
 
 @pytest.fixture
