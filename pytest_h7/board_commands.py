@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytest_h7.board_options import add_board_options, board_of
+from pytest_h7.board_options import add_board_options, add_lease_option, board_of, lease_timeout_of
 from pytest_h7.errors import H7Error, TargetAccessError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add_board_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> No
     options.set_defaults(run=_show_option_bytes)
     for parser in (registers, options):
         add_board_options(parser)
+        add_lease_option(parser)
 
 
 @contextmanager
@@ -48,9 +49,13 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     from pytest_h7.bench.observation import Observation, lent_sleep_clocks
     from pytest_h7.bench.settings import ConnectMode, Settings
 
-    observation = Observation(
-        Settings(probe=arguments.probe, board=board_of(arguments), connect=ConnectMode.ATTACH), _announce
+    settings = Settings(
+        probe=arguments.probe,
+        board=board_of(arguments),
+        connect=ConnectMode.ATTACH,
+        lease_timeout=lease_timeout_of(arguments),
     )
+    observation = Observation(settings, _announce)
     try:
         connection = observation.connect()
         with lent_sleep_clocks(connection):

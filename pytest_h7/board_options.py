@@ -1,4 +1,4 @@
-"""``--probe`` and ``--board`` of the commands: which board, and what is wired to its chip."""
+"""``--probe``, ``--board`` and ``--lease-timeout`` of the commands: which board, and how long to wait for it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,32 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("H7_BOARD"),
         help="as --h7-board (default: H7_BOARD, else nucleo-h755zi-q)",
     )
+
+
+def add_lease_option(parser: argparse.ArgumentParser) -> None:
+    """Declare how long a command waits for its board."""
+    parser.add_argument(
+        "--lease-timeout",
+        metavar="SECONDS",
+        default=os.environ.get("H7_LEASE_TIMEOUT"),
+        help="as --h7-lease-timeout (default: H7_LEASE_TIMEOUT, else 60)",
+    )
+
+
+def lease_timeout_of(arguments: argparse.Namespace) -> float:
+    """Return the seconds that were given, checked.
+
+    Raises:
+        H7Error: it is no time to wait.
+    """
+    from pytest_h7.bench.settings import Settings, seconds_of
+
+    if not arguments.lease_timeout:
+        return Settings.lease_timeout
+    try:
+        return seconds_of(arguments.lease_timeout)
+    except ValueError as error:
+        raise H7Error(f"--lease-timeout: {error}.") from None
 
 
 def board_of(arguments: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_h7.board_options import add_board_options, board_of
+from pytest_h7.board_options import add_board_options, add_lease_option, board_of, lease_timeout_of
 from pytest_h7.flash_progress import shown_on
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 def add_flash_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command and its arguments."""
     parser = add_parser("flash", help="program both images where flash differs, and reset the board")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only show what would be done; resets the board"
+    )
     add_board_options(parser)
+    add_lease_option(parser)
     for core in ("CM7", "CM4"):
         parser.add_argument(
             f"--{core.lower()}-image",
@@ -41,12 +44,18 @@ def _flash(arguments: argparse.Namespace) -> None:
     from pytest_h7.board.images import load_pair
 
     pair = load_pair(arguments.cm7_image, arguments.cm4_image)
-    bench = Bench(Settings(probe=arguments.probe, board=board_of(arguments)), _announce)
+    settings = Settings(
+        probe=arguments.probe, board=board_of(arguments), lease_timeout=lease_timeout_of(arguments)
+    )
+    bench = Bench(settings, _announce)
     try:
         board = Board(bench)
         if arguments.dry_run:
             report = str(Flasher(board).plan(pair))
         else:
+            board.option_ledger.open()
+            if board.option_ledger.recovered is not None:
+                _announce(board.option_ledger.recovered)
             with shown_on(sys.stderr) as progress:
                 report = _describe(board.flash(pair, FlashPolicy.AUTO, progress))
         board.reset()

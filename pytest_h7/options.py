@@ -26,6 +26,7 @@ from pytest_h7.bench.settings import (
     TwinAp3,
     place_name,
     remote_address,
+    seconds_of,
 )
 
 _FREQUENCIES = range(5_000, 24_000_001)
@@ -76,16 +77,6 @@ def _frequency(text: str) -> int:
         raise ValueError(f"{text!r} is no number of hertz") from None
     if value not in _FREQUENCIES:
         raise ValueError(f"{value} Hz is outside 5000 to 24000000 Hz, what an ST-LINK V3 can do")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no number of seconds") from None
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{text} is no time to wait")
     return value
 
 
@@ -209,7 +200,7 @@ _OPTIONS = (
     ),
     _Option(
         "lease_timeout",
-        _seconds,
+        seconds_of,
         "SECONDS",
         "how long to wait for a board that another process has (default: 60)",
     ),

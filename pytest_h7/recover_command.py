@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_h7.board_options import add_board_options, board_of
+from pytest_h7.board_options import add_board_options, add_lease_option, board_of, lease_timeout_of
 from pytest_h7.errors import BootContractBroken, ChipSilent, H7Error, InfrastructureError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def add_recover_command(add_parser: Callable[..., argparse.ArgumentParser]) -> N
         ),
     )
     add_board_options(parser)
+    add_lease_option(parser)
     parser.set_defaults(run=_recover)
 
 
@@ -53,8 +54,14 @@ def _recover(arguments: argparse.Namespace) -> None:
     from pytest_h7.bench.settings import Settings
     from pytest_h7.board.board import Board
 
+    settings = Settings(
+        probe=arguments.probe,
+        board=board_of(arguments),
+        frequency=_SLOWLY,
+        lease_timeout=lease_timeout_of(arguments),
+    )
     try:
-        bench = Bench(Settings(probe=arguments.probe, board=board_of(arguments), frequency=_SLOWLY), _say)
+        bench = Bench(settings, _say)
     except ChipSilent as error:
         raise InfrastructureError(f"{error}\n{_BY_HAND}") from error
     try:

@@ -81,6 +81,17 @@ def place_name(selection: str) -> str | None:
     return name if kind == _PLACE and colon else None
 
 
+def seconds_of(text: str) -> float:
+    """Return a time to wait; raise ValueError if the text is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number of seconds") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text} is no time to wait")
+    return value
+
+
 @dataclass(frozen=True, eq=False, repr=False)  # both would cost every run of pytest time
 class Settings:
     """Values of the options; see ``pytest --help`` for their meaning.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,28 @@ def test_the_firmware_runs_afterwards(virtual: VirtualBoard) -> None:
 def test_an_image_that_is_missing(own_boards: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "--cm7-image", "nowhere.elf"]) == 1
     assert "nowhere.elf cannot be read" in capsys.readouterr().err
+
+
+def test_option_bytes_that_a_killed_run_has_left(
+    own_boards: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The firmware that is flashed would not start with them."""
+    test = tmp_path / "test_killed.py"
+    test.write_text(
+        "import os, signal\n"
+        "def test_it(h7_board):\n"
+        "    h7_board.option_bytes.set(BCM4=0)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-m", "pytest", *QUICKLY, "--h7-probe=twin:desk", test], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert main(["flash", "--probe=twin:desk"]) == 0
+    captured = capsys.readouterr()
+    assert "pytest-h7: option bytes put back: BCM4=1 (a run that was cut in " in captured.err
+    assert main(["option-bytes", "--probe=twin:desk", "BCM4"]) == 0
+    assert capsys.readouterr().out == "BCM4  1\n"
 
 
 # -- progress -----------------------------------------------------------------------------------------------
