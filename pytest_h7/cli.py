@@ -22,18 +22,20 @@ from pytest_h7.summary_command import add_summary_command
 def _list_boards(arguments: argparse.Namespace) -> None:
     """Print what can stand behind ``--h7-probe``: serial number, what it is, its serial port, and who has it."""
     from pytest_h7.bench.lease import probe_folder, who_has
-    from pytest_h7.bench.probes import Probe, board_behind, connected_probes
+    from pytest_h7.bench.probes import Probe, connected_probes, name_behind
     from pytest_h7.bench.serial_ports import port_of
     from pytest_h7.bench.unusable_probes import unusable_stlinks
-    from pytest_h7.twin.board_store import board_folder, kept_boards
+    from pytest_h7.twin.board_store import board_folder, kept_boards, serial_of
 
     rows = []
     for driver in connected_probes():
-        probe, board = Probe(driver), board_behind(driver)
-        console = (
-            port_of(probe.serial, probe.usb_location) if board is None else f"h7twin://{board.name or ''}"
-        )
-        rows.append((probe.serial, probe.product, console, who_has(probe_folder(probe.serial))))
+        serial, name = str(driver.unique_id), name_behind(driver)
+        if name is None:
+            console, holder = port_of(serial, Probe(driver).usb_location), who_has(probe_folder(serial))
+        else:
+            # The unnamed board is this process's own.
+            console, holder = f"h7twin://{name}", who_has(board_folder(name)) if name else None
+        rows.append((serial, str(driver.product_name), console, holder))
     listed = {serial for serial, *_ in rows}
     rows.append(
         ("twin", "virtual NUCLEO-H755ZI-Q (twin:NAME for one that keeps its flash)", "h7twin://", None)
@@ -41,7 +43,7 @@ def _list_boards(arguments: argparse.Namespace) -> None:
     rows += [
         (f"twin:{name}", "virtual board that is kept", f"h7twin://{name}", who_has(board_folder(name)))
         for name in kept_boards()
-        if f"H7TWIN-{name}" not in listed
+        if serial_of(name) not in listed
     ]
     wanted = arguments.probe
     if wanted:

@@ -42,9 +42,9 @@ def candidates(settings: Settings) -> list[str]:
     assert settings.boards is not None
     if settings.boards != (ALL,):
         return list(settings.boards)
-    from pytest_h7.bench.probes import board_behind, connected_probes
+    from pytest_h7.bench.probes import connected_probes, name_behind
 
-    found = [str(probe.unique_id) for probe in connected_probes() if board_behind(probe) is None]
+    found = [str(probe.unique_id) for probe in connected_probes() if name_behind(probe) is None]
     if not found:
         raise InfrastructureError("--h7-boards=all: no debug probe is connected.")
     return found

@@ -131,6 +131,16 @@ def board_behind(driver: Any) -> VirtualBoard | None:
     return driver.virtual_board if isinstance(driver, TwinProbe) else None
 
 
+def name_behind(driver: Any) -> str | None:
+    """Return the name of the virtual board behind a probe, empty for the unnamed one, None for a real one.
+
+    The board is not opened for it.
+    """
+    from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
+
+    return (driver.board_name or "") if isinstance(driver, TwinProbe) else None
+
+
 def link_to(driver: Any) -> Link | None:
     """Return the connection to a probe at another machine, None for one at this."""
     from pytest_h7.remote.probe import RemoteProbe
@@ -177,25 +187,24 @@ def reserve_probe(
 
         return reserve_place(place, settings.lease_timeout, announce)
     name = twin_name(settings.probe)
-    if name:
-        # Its folder is known, so nothing else has to be looked for while this waits.
-        try:
-            folder = board_folder(name)
-        except BoardNameError as error:
-            raise ProbeNotFound(str(error)) from None
-        lease = Lease(settings.probe, folder, settings.lease_timeout, announce)
-        try:
-            return _virtual_probe(name, settings.board_description), lease
-        except BaseException:
-            lease.release()
-            raise
-    driver = find_probe(settings.probe, settings.board_description)
-    board = board_behind(driver)
-    if board is not None and board.name is None:
-        return driver, None
-    serial = str(driver.unique_id)
-    folder = probe_folder(serial) if board is None else board_folder(board.name or "")
-    return driver, Lease(serial, folder, settings.lease_timeout, announce)
+    if name is None:
+        driver = _choose(connected_probes(), settings.probe)
+        name = name_behind(driver)
+        if name is None:
+            serial = str(driver.unique_id)
+            return driver, Lease(serial, probe_folder(serial), settings.lease_timeout, announce)
+    if not name:
+        return _virtual_probe(name, settings.board_description), None
+    try:
+        folder = board_folder(name)
+    except BoardNameError as error:
+        raise ProbeNotFound(str(error)) from None
+    lease = Lease(f"twin:{name}", folder, settings.lease_timeout, announce)
+    try:
+        return _virtual_probe(name, settings.board_description), lease
+    except BaseException:
+        lease.release()
+        raise
 
 
 def find_again(driver: Any, settings: Settings) -> Any:
@@ -222,15 +231,12 @@ def find_probe(selection: str, description: BoardDescription | None = None) -> A
         InfrastructureError: the virtual board is in use by another process.
     """
     name = twin_name(selection)
-    if name is not None:
-        return _virtual_probe(name, description)
-    probes = connected_probes()
-    chosen = None
-    try:
-        chosen = _choose(probes, selection)
-    finally:
-        _let_go_of_others(probes, chosen)
-    return chosen
+    if name is None:
+        driver = _choose(connected_probes(), selection)
+        name = name_behind(driver)
+        if name is None:
+            return driver
+    return _virtual_probe(name, description)
 
 
 def _choose(probes: list[Any], selection: str) -> Any:
@@ -251,16 +257,6 @@ def _choose(probes: list[Any], selection: str) -> Any:
         *unusable_stlinks(),
     ]
     raise ProbeNotFound(" ".join(sentences))
-
-
-def _let_go_of_others(probes: list[Any], chosen: Any) -> None:
-    """Leave virtual boards to other processes that have only been listed."""
-    from pytest_h7.twin.board import give_up
-
-    for probe in probes:
-        board = board_behind(probe)
-        if board is not None and probe is not chosen and board.stlink.claimed_by is None:
-            give_up(board)
 
 
 def _listing(probes: list[Any]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
 from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.twin.access_port import ClosedPolicy
-from pytest_h7.twin.board_store import BoardStore
+from pytest_h7.twin.board_store import BoardStore, serial_of
 from pytest_h7.twin.history import History
 from pytest_h7.twin.mcu import Mcu, McuState
 from pytest_h7.twin.peripherals.ethernet_phy import Lan8742
@@ -50,7 +50,7 @@ class VirtualBoard:
     def __init__(self, name: str | None = None, description: BoardDescription | None = None) -> None:
         self.name = name
         self.description = description = description or board_description()
-        self.serial = f"H7TWIN-{name}" if name else "H7TWIN"
+        self.serial = serial_of(name)
         self._store = BoardStore(name) if name else None
         self.mcu = Mcu(
             _unique_id(self.serial),

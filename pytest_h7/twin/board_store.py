@@ -67,6 +67,11 @@ def board_folder(name: str) -> Path:
     return home() / name
 
 
+def serial_of(name: str | None) -> str:
+    """Return the serial number of the board called `name`, None for the unnamed one."""
+    return f"H7TWIN-{name}" if name else "H7TWIN"
+
+
 def kept_boards() -> list[str]:
     """Return the names of the boards that are kept."""
     return sorted(path.parent.name for path in home().glob(f"*/{LOCK}"))

@@ -18,6 +18,7 @@ from pytest_h7.board.images import load_pair
 from pytest_h7.chip.memory import FLASH_BANKS
 from pytest_h7.twin import board as twin_board
 from pytest_h7.twin.board import VirtualBoard
+from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
 Content = dict[int, bytes]
 
@@ -157,7 +158,7 @@ def run_apart(pytester: pytest.Pytester, own_boards: None) -> Run:
 @pytest.fixture
 def real_board(monkeypatch: pytest.MonkeyPatch, virtual: VirtualBoard) -> str:
     """Have the ST-LINK of the virtual board taken for a real one; gives its serial number."""
-    monkeypatch.setenv("H7_TWIN", "twin")
-    monkeypatch.setattr("pytest_h7.bench.bench.board_behind", lambda _driver: None)
-    monkeypatch.setattr("pytest_h7.bench.probes.board_behind", lambda _driver: None)
+    monkeypatch.setattr("pytest_h7.bench.probes.connected_probes", lambda: [TwinProbe.for_board(None)])
+    for name in ("bench.board_behind", "probes.board_behind", "probes.name_behind"):
+        monkeypatch.setattr(f"pytest_h7.bench.{name}", lambda _driver: None)
     return virtual.serial

@@ -58,6 +58,25 @@ def test_list_tells_who_has_a_board(capsys: pytest.CaptureFixture[str], tmp_path
     assert "in use" not in capsys.readouterr().out
 
 
+def test_list_tells_who_has_a_board_of_the_environment() -> None:
+    lease = Lease("twin:left", board_folder("left"), 0, print)
+    command = [Path(sysconfig.get_path("scripts")) / "pytest-h7", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lease.release()
+    assert done.stderr == ""
+    left, right, twin = done.stdout.splitlines()
+    assert re.fullmatch(
+        rf"H7TWIN-left +STLINK-V3, console h7twin://left, in use by .+ \(process {os.getpid()}: .+\)", left
+    )
+    assert right == "H7TWIN-right  STLINK-V3, console h7twin://right"
+    assert twin.startswith("twin ")
+
+
+def test_list_leaves_boards_alone() -> None:
+    assert main(["list"]) == 0
+    assert not board_folder("left").exists()
+
+
 def test_list_some(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--probe=LEFT"]) == 0
     assert capsys.readouterr().out == "H7TWIN-left  STLINK-V3, console h7twin://left\n"

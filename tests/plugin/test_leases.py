@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_h7.bench.lease import Lease, probe_folder, who_has
+from pytest_h7.cli import main
 from pytest_h7.errors import InfrastructureError
 from pytest_h7.twin.board import VirtualBoard
 from pytest_h7.twin.board_store import board_folder
@@ -121,6 +122,30 @@ def test_who_waits_too_long_gives_up(run: Run) -> None:
     assert error.startswith("The board twin:desk did not become free within 0.1 s: it is in use by ")
     assert error.endswith(f"({there}); end that, use another board, or wait longer with --h7-lease-timeout.")
     run(USES_THE_BOARD, "--h7-probe=twin:desk", "--h7-lease-timeout=0").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("command", [["flash"], ["recover"], ["option-bytes"], ["registers", "RCC.CR"]])
+def test_commands_wait_as_long_as_they_are_told(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_elsewhere(board_folder("desk")):
+        assert main([*command, "--probe=twin:desk", "--lease-timeout=0.1"]) == 1
+        assert "did not become free within 0.1 s: it is in use by " in capsys.readouterr().err
+        monkeypatch.setenv("H7_LEASE_TIMEOUT", "0")
+        assert main([*command, "--probe=twin:desk"]) == 1
+        assert "The board twin:desk is in use by " in capsys.readouterr().err
+        assert main([*command, "--probe=twin:desk", "--lease-timeout=soon"]) == 1
+        assert capsys.readouterr().err == "pytest-h7: --lease-timeout: 'soon' is no number of seconds.\n"
+
+
+def test_board_in_use_that_is_named_by_its_serial_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("H7_TWIN", "desk,other")
+    with held_elsewhere(board_folder("desk")):
+        error = the_error(run(USES_THE_BOARD, "--h7-probe=H7TWIN-desk", "--h7-lease-timeout=0"))
+        assert error.startswith("The board twin:desk is in use by ")
+        # It counts as one of those that fit: else the other one would be taken.
+        error = the_error(run(USES_THE_BOARD, "--h7-probe=H7TWIN-"))
+        assert error.startswith("2 probes have 'H7TWIN-' in their serial number: H7TWIN-desk (STLINK-V3), ")
 
 
 def test_interrupting_ends_the_waiting(start: Start) -> None:
