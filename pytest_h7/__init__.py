@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from pytest_h7.board.access_port import AccessPort
     from pytest_h7.board.board import Board, CoreSnapshot, Snapshot
     from pytest_h7.board.boot import BootReport, BootStage
-    from pytest_h7.board.core import Core, CoreState, Cpuid, Frame, Variable
+    from pytest_h7.board.core import Core, CoreState, Cpuid
+    from pytest_h7.board.core_handles import Breakpoint, CoreRegisters, Variable
     from pytest_h7.board.domains import Domains, DomainState
     from pytest_h7.board.exti import ExtiLine
     from pytest_h7.board.faults import Fault
+    from pytest_h7.board.frames import Frame
     from pytest_h7.board.gpio import Button, Led, Pin, PinMode
     from pytest_h7.board.hsem import Semaphore
     from pytest_h7.board.images import Image, ImagePair, Segment, reference_image
     from pytest_h7.board.option_bytes import OptionBytes
+    from pytest_h7.board.registers import RegisterView
     from pytest_h7.board.values import MemoryBlock, RegisterValue
     from pytest_h7.board.watch import ExpectedFault, ExpectedReset
     from pytest_h7.diagnosis.causes import Cause, Diagnosis
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         TargetAccessError,
         WaitTimeout,
     )
+    from pytest_h7.release.measure import Measure
 
 _MODULES = {
     "bench.console": ("Console",),
@@ -51,14 +55,17 @@ _MODULES = {
     "board.access_port": ("AccessPort",),
     "board.board": ("Board", "CoreSnapshot", "Snapshot"),
     "board.boot": ("BootReport", "BootStage"),
-    "board.core": ("Core", "CoreState", "Cpuid", "Frame", "Variable"),
+    "board.core": ("Core", "CoreState", "Cpuid"),
+    "board.core_handles": ("Breakpoint", "CoreRegisters", "Variable"),
     "board.domains": ("DomainState", "Domains"),
     "board.exti": ("ExtiLine",),
     "board.faults": ("Fault",),
+    "board.frames": ("Frame",),
     "board.gpio": ("Button", "Led", "Pin", "PinMode"),
     "board.hsem": ("Semaphore",),
     "board.images": ("Image", "ImagePair", "Segment", "reference_image"),
     "board.option_bytes": ("OptionBytes",),
+    "board.registers": ("RegisterView",),
     "board.values": ("MemoryBlock", "RegisterValue"),
     "board.watch": ("ExpectedFault", "ExpectedReset"),
     "diagnosis.causes": ("Cause", "Diagnosis"),
@@ -81,6 +88,7 @@ _MODULES = {
         "TargetAccessError",
         "WaitTimeout",
     ),
+    "release.measure": ("Measure",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

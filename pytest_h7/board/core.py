@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_h7.bench.connection import translated_errors
-from pytest_h7.board.debug_info import Place
+from pytest_h7.board.core_handles import Breakpoint, CoreRegisters, Variable
 from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
+from pytest_h7.board.frames import Frame, call_frames
 from pytest_h7.board.observation import seen, unseen
-from pytest_h7.board.unwinding import NEEDED_REGISTERS, Call, unwind
+from pytest_h7.board.unwinding import NEEDED_REGISTERS, unwind
 from pytest_h7.board.values import MemoryBlock
 from pytest_h7.chip.coresight import CPUID_CM4, CPUID_CM7
-from pytest_h7.chip.interrupts import exception_name
 from pytest_h7.chip.registers import private_peripheral
 from pytest_h7.diagnosis.causes import Cause, Diagnosis
 from pytest_h7.diagnosis.explain import explain_open_core
@@ -64,138 +64,6 @@ class Cpuid:
         """``"Cortex-M7"`` or ``"Cortex-M4"``."""
         part = self.value >> 4 & 0xFFF
         return _PART_NAMES.get(part, f"part 0x{part:03X}")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a backtrace.
-
-    Attributes:
-        pc: Where it is; of a caller the return address, which is behind its call.
-        function: The function, None where it is not known.
-        file: Name of the source file.
-        line: Line in it.
-        path: Path of the source file, as the compiler knew it.
-        interrupted_by: The exception that it was interrupted by, such as ``"HardFault"``; None for a caller.
-        is_inlined: Whether its code is part of that of the next frame.
-        is_guess: Whether it was not unwound, because the stack is broken, but found near its end.
-    """
-
-    pc: int
-    function: str | None
-    file: str | None
-    line: int | None
-    path: str | None = None
-    interrupted_by: str | None = None
-    is_inlined: bool = False
-    is_guess: bool = False
-
-    def __str__(self) -> str:
-        place = f" at {self.file}:{self.line}" if self.file else ""
-        taken = f" when {self.interrupted_by} was taken" if self.interrupted_by else ""
-        return f"0x{self.pc:08X} {self.function or '?'}{place}{taken}{' (guessed)' if self.is_guess else ''}"
-
-
-def call_frames(name: str, image: Image | None, calls: list[Call]) -> list[Frame]:
-    """Return the frames of a core's calls with their places in the source; inlined calls have their own."""
-    frames = []
-    for call in calls:
-        places = image.debug_info.places(call.at) if image is not None else [Place(None, None, None)]
-        number = call.interrupted_by
-        taken = exception_name(name, number) if number is not None else None
-        for place in places:
-            frames.append(
-                Frame(
-                    call.pc,
-                    place.function,
-                    place.file,
-                    place.line,
-                    path=place.path,
-                    # The innermost of inlined calls is the one that was interrupted.
-                    interrupted_by=taken if place is places[0] else None,
-                    is_inlined=place.is_inlined,
-                    is_guess=call.is_guess,
-                )
-            )
-    return frames
-
-
-class CoreRegisters:
-    """Core registers by name: ``registers["r0"]``, ``"sp"``, ``"xpsr"``, ``"s0"`` and so on."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    def __getitem__(self, name: str) -> int:
-        return self.read(name)[name]
-
-    def __setitem__(self, name: str, value: int) -> None:
-        with self._core.control("write its registers") as driver:
-            self._check(driver, name)
-            driver.write_core_register_raw(name, value)
-
-    def read(self, *names: str) -> dict[str, int]:
-        """Return several registers at once, which costs fewer transfers than one by one.
-
-        Raises:
-            KeyError: there is no such register.
-            H7Error: the core is not halted.
-            CoreUnreachable: the core cannot be reached.
-        """
-        with self._core.control("read its registers") as driver:
-            for name in names:
-                self._check(driver, name)
-            return dict(zip(names, driver.read_core_registers_raw(list(names)), strict=True))
-
-    def _check(self, driver: Any, name: str) -> None:
-        if name not in driver.core_registers.by_name:
-            raise KeyError(f"{self._core.name} has no register {name!r}")
-
-
-class Variable:
-    """A variable of the firmware, by its ELF symbol."""
-
-    def __init__(self, core: Core, name: str, address: int, size: int) -> None:
-        self._core = core
-        self.name = name
-        self.address = address
-        self.size = size
-
-    @property
-    def value(self) -> int:
-        """The value as an unsigned integer, little-endian; as the CM7 sees it through its data cache."""
-        with unseen():
-            value = self._read()
-        return seen(f"{self._core.name}.{self.name}", value)
-
-    @value.setter
-    def value(self, value: int) -> None:
-        if self.size in (1, 2, 4):
-            self._core.write_sized(self.address, self.size, value)
-        else:
-            self._core.write_bytes(self.address, value.to_bytes(self.size, "little"))
-
-    def _read(self) -> int:
-        if self.size in (1, 2, 4):
-            return self._core.read_sized(self.address, self.size)
-        return int.from_bytes(self._core.read_bytes(self.address, self.size), "little")
-
-
-class Breakpoint:
-    """A breakpoint that is set."""
-
-    def __init__(self, core: Core, address: int) -> None:
-        self._core = core
-        self.address = address
-
-    @property
-    def is_hit(self) -> bool:
-        """Whether the core is halted at it now."""
-        return self._core.is_halted and self._core.pc == self.address
-
-    def wait(self, timeout: float = 1.0) -> None:
-        """Wait until the core has halted at it; raise WaitTimeout otherwise (board time, seconds)."""
-        self._core.wait_halted(timeout, f"reach the breakpoint at 0x{self.address:08X}")
 
 
 class Core:

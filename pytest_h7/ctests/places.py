@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_h7.errors import H7Error
 
 if TYPE_CHECKING:
-    from pytest_h7.board.core import Core, Frame
+    from pytest_h7.board.core import Core
+    from pytest_h7.board.frames import Frame
 
 FindSource = Callable[[str], str]
 """Gives the path of a source file whose name the compiler was told."""

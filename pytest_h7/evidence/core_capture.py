@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_h7.board.core import CoreState, Frame, call_frames
+from pytest_h7.board.core import CoreState
 from pytest_h7.board.faults import Fault, decode_fault, is_imprecise
+from pytest_h7.board.frames import Frame, call_frames
 from pytest_h7.board.unwinding import NEEDED_REGISTERS, Call, is_exc_return, unwind
 from pytest_h7.chip.interrupts import exception_name
 from pytest_h7.chip.memory import SRAM4, memory_at

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_h7.board.core import Frame
+    from pytest_h7.board.frames import Frame
     from pytest_h7.board.images import Image
 
 _AROUND = 5

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+import pytest_h7
+import pytest_h7.errors
 from pytest_h7 import reference_image
 
 from .pages import Command, File, missing, run, steps
@@ -41,6 +44,14 @@ def test_commands_print_what_is_shown(page: Path, folder: Path) -> None:
 
 def test_pages_with_commands() -> None:
     assert {"first-test", "releases"} <= {path.stem for path in PAGES}
+
+
+def test_reference_has_what_can_be_imported() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    shown = set(re.findall(r"^::: [\w.]+\.([A-Z]\w+|reference_image)$", page, re.MULTILINE))
+    errors = {name for name in pytest_h7.__all__ if hasattr(pytest_h7.errors, name)}
+    assert "::: pytest_h7.errors\n" in page
+    assert shown == set(pytest_h7.__all__) - errors
 
 
 def test_what_is_shown_is_looked_for() -> None:
