@@ -8,11 +8,10 @@ board is left.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,9 @@ ALL = "all"
 
 _OUTPUT = "h7_set_aside"
 _POLL = 0.05
+
+_LIFE, _RUNNING, _DEFERRED = ".life", ".running", "deferred.json"
+"""Files of a run: a process lives, the test that it runs for another one, the tests that nobody has run yet."""
 
 
 def candidates(settings: Settings) -> list[str]:
@@ -112,7 +114,7 @@ class PoolHooks:
         if "_h7_session" not in getattr(item, "fixturenames", ()):
             return None
         if self._others is not None and not self._has_board():
-            self._others.defer(item.session.items.index(item))
+            self._others.defer(item)
             return True
         self._run(item, nextitem, last=False)
         return True
@@ -122,6 +124,10 @@ class PoolHooks:
             return self._session.board is not None
         except H7Error:
             return False
+
+    def _find_board(self) -> bool:
+        self._session.try_again()
+        return self._has_board()
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None, *, last: bool) -> None:
         from _pytest.runner import runtestprotocol
@@ -137,7 +143,7 @@ class PoolHooks:
             item.user_properties.clear()
             if not self._has_board():
                 if self._others is not None and not last:
-                    self._others.defer(item.session.items.index(item))
+                    self._others.defer(item)
                     reports = []
                 break
         for report in reports:
@@ -159,7 +165,7 @@ class PoolHooks:
             return
         count = 0
         if not (session.shouldstop or session.shouldfail):
-            for index in self._others.deferred(has_board=self._session.is_open):
+            for index in self._others.deferred(self._session.is_open, self._find_board):
                 count += 1
                 self._run_deferred(session.items[index], index)
         output[_OUTPUT] = (self._session.boards_set_aside, count)
@@ -171,6 +177,15 @@ class PoolHooks:
         self._run(item, None, last=True)
 
     # -- in the process that reports --------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Report as failed what was deferred and has not been run, because processes have died."""
+        result = yield
+        if self._others is None:
+            for nodeid, reason in _not_run(_folder(self._config)):
+                self._config.hook.pytest_runtest_logreport(report=_failed(nodeid, reason))
+        return result
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -190,6 +205,29 @@ class PoolHooks:
             terminalreporter.write_line(line)
 
 
+def _not_run(folder: Path) -> list[tuple[str, str]]:
+    """Return the node ids of the tests that were deferred and have no result, each with the reason."""
+    lost = [
+        (path.read_text("utf-8"), f"The process {path.stem!r} has died while running it.")
+        for path in sorted(folder.glob(f"*{_RUNNING}"))
+    ]
+    deferred = folder / _DEFERRED
+    if deferred.exists():
+        lost += [
+            (nodeid, "It was left to other processes, which have died.") for _, nodeid in _read(deferred)
+        ]
+    return lost
+
+
+def _failed(nodeid: str, reason: str) -> pytest.TestReport:
+    path, _, name = nodeid.partition("::")
+    return pytest.TestReport(nodeid, (path, None, name), {}, "failed", reason, "call")
+
+
+def _read(deferred: Path) -> list[tuple[int, str]]:
+    return [(index, nodeid) for index, nodeid in json.loads(deferred.read_text("utf-8"))]
+
+
 def _folder(config: pytest.Config) -> Path:
     run = getattr(config, "workerinput", {}).get("testrunuid") or _run_id(config)
     return Path(tempfile.gettempdir()) / f"pytest-h7-{run}"
@@ -201,57 +239,100 @@ def _run_id(config: pytest.Config) -> str:
 
 
 class _Others:
-    """What the processes of a run tell each other: who is at its end, and the tests that have no board."""
+    """What the processes of a run tell each other: who is at its end, and the tests that have no board.
+
+    A process holds a lock as long as it lives. Its number would not do: that stays in use until pytest-xdist takes
+    note of the death.
+    """
 
     def __init__(self, worker: dict[str, Any]) -> None:
+        from filelock import FileLock
+
         self._folder = Path(tempfile.gettempdir()) / f"pytest-h7-{worker['testrunuid']}"
         self._folder.mkdir(exist_ok=True)
         self._name = str(worker["workerid"])
-        (self._folder / f"{self._name}.pid").write_text(str(os.getpid()))
+        self._life = FileLock(self._folder / f"{self._name}{_LIFE}")
+        self._life.acquire()
 
     @contextmanager
-    def _list(self) -> Iterator[list[int]]:
+    def _list(self) -> Iterator[list[tuple[int, str]]]:
         """Give the tests that are deferred, to be changed."""
         from filelock import FileLock
 
-        path = self._folder / "deferred.json"
+        path = self._folder / _DEFERRED
         with FileLock(self._folder / "lock"):
-            deferred = json.loads(path.read_text()) if path.exists() else []
+            deferred = _read(path) if path.exists() else []
             yield deferred
-            path.write_text(json.dumps(deferred))
+            path.write_text(json.dumps(deferred), "utf-8")
 
-    def defer(self, index: int) -> None:
+    def defer(self, item: pytest.Item) -> None:
         """Leave a test to the others."""
         with self._list() as deferred:
-            deferred.append(index)
+            deferred.append((item.session.items.index(item), item.nodeid))
 
-    def deferred(self, *, has_board: bool) -> Iterator[int]:
+    def deferred(self, has_board: bool, find_board: Callable[[], bool]) -> Iterator[int]:
         """Wait for the ends of all processes; then give the tests that this one has to run.
 
         If no process has a board, whoever asks gets them, so that they are reported as failed.
+
+        Args:
+            has_board: Whether this process has a board.
+            find_board: Looks for one that a process which has died has left; whether there is one.
         """
-        end = self._folder / f"{self._name}.new"
-        end.write_text(json.dumps(has_board))
-        end.rename(end.with_suffix(".end"))
-        while any(map(self._is_at_work, self._folder.glob("*.pid"))):
+        from filelock import FileLock
+
+        self._tell(has_board)
+        while any(map(self._is_at_work, self._others())):
             time.sleep(_POLL)
-        if not has_board and any(json.loads(path.read_text()) for path in self._folder.glob("*.end")):
-            return
+        while not has_board:
+            while any(self._is_at_work(name) or self._has_board(name) for name in self._others()):
+                with self._list() as deferred:
+                    if not deferred:
+                        return
+                time.sleep(_POLL)
+            with FileLock(self._folder / "search"):
+                if any(map(self._has_board, self._others())):
+                    continue
+                has_board = find_board()
+                self._tell(has_board)
+                if not has_board and not any(map(self._is_at_work, self._others())):
+                    break
+        running = self._folder / f"{self._name}{_RUNNING}"
         while True:
             with self._list() as deferred:
                 if not deferred:
                     return
-                index = deferred.pop(0)
+                index, nodeid = deferred.pop(0)
+                running.write_text(nodeid, "utf-8")
             yield index
+            running.unlink()
 
-    def _is_at_work(self, process: Path) -> bool:
+    def _tell(self, has_board: bool) -> None:
+        """Tell the others that this process is at its end, and whether it has a board."""
+        temporary = self._folder / f"{self._name}.new"
+        temporary.write_text(json.dumps(has_board))
+        temporary.replace(self._end(self._name))
+
+    def _end(self, name: str) -> Path:
+        return self._folder / f"{name}.end"
+
+    def _is_at_work(self, name: str) -> bool:
         """Whether a process has neither come to its end nor died."""
-        if process.with_suffix(".end").exists():
-            return False
+        return not self._end(name).exists() and self._lives(name)
+
+    def _has_board(self, name: str) -> bool:
+        """Whether a process that lives has come to its end with a board."""
+        end = self._end(name)
+        return end.exists() and json.loads(end.read_text()) is True and self._lives(name)
+
+    def _others(self) -> list[str]:
+        return [path.stem for path in self._folder.glob(f"*{_LIFE}") if path.stem != self._name]
+
+    def _lives(self, name: str) -> bool:
+        from filelock import FileLock, Timeout
+
         try:
-            os.kill(int(process.read_text()), 0)
-        except (ProcessLookupError, ValueError):
-            return False
-        except PermissionError:
-            pass
-        return True
+            with FileLock(self._folder / f"{name}{_LIFE}").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True

@@ -71,6 +71,10 @@ class BoardSession:
         self.close()
         self._failure = None
 
+    def try_again(self) -> None:
+        """Have a board looked for once more, if there was none."""
+        self._failure = None
+
     @property
     def is_open(self) -> bool:
         """Whether a board is connected."""

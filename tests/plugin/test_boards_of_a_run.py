@@ -79,6 +79,35 @@ def test_all_boards_dead(run_apart: Run) -> None:
     result.stdout.fnmatch_lines(["*No board is left of those of --h7-boards: twin:* was set aside (*"])
 
 
+@pytest.mark.parametrize("at_end", ["", "1"], ids=["its own test", "test of another process"])
+def test_process_that_dies_costs_one_test(run_apart: Run, pytester: pytest.Pytester, at_end: str) -> None:
+    """The board that it leaves is taken by another process, which runs the others."""
+    pytester.makeconftest(
+        """
+        import os
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_sessionfinish():
+            os.environ["AT_END"] = "1"
+            return (yield)
+        """
+    )
+    die = f"""
+    import os
+    died = LOG.with_name("died")
+    if os.environ.get("AT_END", "") == "{at_end}" and not died.exists():
+        died.write_text(str(number))
+        os._exit(3)
+"""
+    result = run_apart(TESTS % (6, die), "-n2", "--h7-boards=twin:a")
+    result.assert_outcomes(failed=1, passed=5)
+    killed = pytester.path.joinpath("died").read_text()
+    assert re.search(rf"^FAILED .*::test_it\[{killed}\] - .*gw\d", result.stdout.str(), re.MULTILINE)
+    done = {number for _, number in log(pytester)}
+    assert done == set(range(6)) - {int(killed)}
+
+
 def test_failures_of_firmware_stay_where_they_are(run_apart: Run) -> None:
     result = run_apart("def test_it(h7_board): assert False", "-n2", "--h7-boards=twin:a,twin:b")
     result.assert_outcomes(failed=1)
