@@ -476,7 +476,7 @@ class Mcu:
         self.observe()
 
     def exception_changed(self, core: Core) -> None:  # noqa: ARG002
-        """A core entered an exception or returned from one; it only tells so if asked to."""
+        """A core locked up; or entered an exception or returned from one, if it is asked to tell so."""
         self.observe()
 
     def observe(self) -> None:

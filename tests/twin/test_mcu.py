@@ -251,6 +251,22 @@ def test_blank_bank_locks_its_core_up_and_the_other_runs(start, core: str) -> No
     assert desk.mcu.cores[core].read_register("pc") & 0xF000_0000 == 0xF000_0000
 
 
+def test_lock_up_is_seen_when_it_happens(start) -> None:
+    fault = """void program(void) {
+        while (!result[1]) { }
+        __asm volatile("cpsid f\\n udf #0");
+    }"""
+    desk = start({}, cm7=COUNT, cm4=fault)
+    seen: list[tuple[bool, int]] = []
+    desk.mcu.observers.append(lambda: seen.append((desk.mcu.cores["cm4"].lockup, desk.mcu.now)))
+    before = desk.mcu.now
+    desk.put(0x3800_1004, b"\1\0\0\0")
+    desk.run(1_000)
+    ((is_locked_up, time),) = seen
+    assert is_locked_up
+    assert before < time < before + PS_PER_US
+
+
 # -- resets -----------------------------------------------------------------------------------------------
 
 

@@ -113,7 +113,7 @@ class Actor:
         raise AssertionError
 
     def exception_changed(self, core: Core) -> None:
-        """Never called: nobody asks for it."""
+        """Nothing here asks for it, and no core locks up."""
 
     def halt_changed(self, core: Core) -> None:
         pass

@@ -42,7 +42,7 @@ class CoreHost(Protocol):
         """Learn that AIRCR.SYSRESETREQ was written; the reset follows this instruction."""
 
     def exception_changed(self, core: Core) -> None:
-        """Learn that IPSR changed; only called while ``core.reports_exceptions``."""
+        """Learn that the core locked up or left lockup; while ``core.reports_exceptions``, that IPSR changed."""
 
     def halt_changed(self, core: Core) -> None:
         """Learn that the core entered or left Debug state; ``core.halted`` says which."""

@@ -79,7 +79,7 @@ class Chip:
         self.calls.append("reset")
 
     def exception_changed(self, core: Core) -> None:
-        """Never called: nobody asks for it."""
+        self.calls.append("locked up" if core.lockup else "exception")
 
     def halt_changed(self, core: Core) -> None:
         self.halts.append(core.halted)

@@ -453,12 +453,14 @@ def test_nmi_gets_a_core_out_of_lockup(run):
     void start(void) { __asm volatile("udf #0"); }""")
         == []
     )
-    core = run.chip.core
+    core, calls = run.chip.core, run.chip.calls
     assert core.lockup
+    assert calls == ["locked up"]
     core.write_debug(0xE000_ED04, 1 << 31)
     assert core.running
     assert run.chip.run() == "NFFFFFFFE "
     assert not core.lockup
+    assert calls == ["locked up", "exception"]
 
 
 def test_handlers_may_ignore_bus_faults(run):

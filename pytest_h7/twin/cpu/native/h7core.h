@@ -56,7 +56,7 @@ struct h7_host {
     void (*event_sent)(void *context, struct h7_core *core);      /* SEV executed */
     void (*reset_requested)(void *context, struct h7_core *core); /* AIRCR.SYSRESETREQ written */
     void (*halt_changed)(void *context, struct h7_core *core);    /* core->debug.halted */
-    void (*exception_changed)(void *context, struct h7_core *core); /* IPSR, if reports_exceptions */
+    void (*exception_changed)(void *context, struct h7_core *core); /* IPSR, if reports_exceptions; and lockup */
 };
 
 enum h7_model { H7_CORTEX_M7, H7_CORTEX_M4 };
@@ -401,6 +401,7 @@ struct h7_core {
     bool watching;          /* data watchpoints are active: h7_debug_watched decides per page */
     bool reports_exceptions; /* tell the host when IPSR changes */
     uint32_t reported_ipsr;
+    bool reported_lockup;
 };
 
 /* ---- what the embedding program calls ---------------------------------------------------------------- */

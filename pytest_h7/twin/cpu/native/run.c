@@ -52,7 +52,7 @@ static void reset(struct h7_core *core, uint32_t vector_table, bool debug) {
     core->returning = true;
     core->sleep = H7_AWAKE;
     core->fell_asleep = core->waits_for_event = false;
-    core->lockup = core->event = core->derived = false;
+    core->lockup = core->reported_lockup = core->event = core->derived = false;
     core->monitor.exclusive = false;
     core->vector_table = vector_table;
     memset(core->r, 0, sizeof core->r);
@@ -274,6 +274,10 @@ enum h7_run h7_core_run(struct h7_core *core, uint64_t cycles) {
         } else {
             advance(core, deadline);
         }
+    }
+    if (core->lockup != core->reported_lockup) {
+        core->reported_lockup = core->lockup;
+        core->host.exception_changed(core->host.context, core);
     }
     fire(core);
     core->in_run = false;
