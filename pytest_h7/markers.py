@@ -66,8 +66,8 @@ def _check_option_bytes(values: dict[str, int]) -> None:
             raise H7Error(
                 f"The marker h7_option_bytes names {name}, which is no option byte; there is {', '.join(similar)}."
             )
-        highest = (1 << option.width) - 1
-        if not isinstance(value, int) or not 0 <= value <= highest:
+        if not option.holds(value):
+            highest = (1 << option.width) - 1
             raise H7Error(f"The option byte {name} in h7_option_bytes holds 0 to {highest}, not {value!r}.")
     check_option_names(list(values))
 

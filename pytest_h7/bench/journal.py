@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytest_h7.chip.option_bytes import OPTION_BYTES
 from pytest_h7.errors import InfrastructureError
 
 
 class Journal:
-    """Values by name that a test has changed, as they were before.
+    """Option bytes by name that a test has changed, as they were before.
 
     Args:
         path: The file, which is there while something has to be put back. None for a board that ends with this
@@ -34,6 +35,8 @@ class Journal:
                 left = json.loads(path.read_text("utf-8"))
                 self.values = {str(name): int(value) for name, value in left["before"].items()}
                 self.test = str(left["test"])
+                if not all(OPTION_BYTES[name].holds(value) for name, value in self.values.items()):
+                    raise ValueError
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise InfrastructureError(
                     f"The journal {path} of what an earlier run has changed cannot be read: check the board's "
@@ -60,15 +63,25 @@ class Journal:
 
 
 def write_durably(path: Path, content: object) -> None:
-    """Write a JSON file whole or not at all; when this returns it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _synchronise(path.parent)
+    """Write a JSON file whole or not at all; when this returns it is on the disk.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.new")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _synchronise(path.parent)
+    except OSError as error:
+        raise InfrastructureError(
+            f"What has to be put back at the board cannot be kept in {path} ({error.strerror}), so nothing is "
+            "changed: make room there, or let the folder be written."
+        ) from error
 
 
 def _synchronise(folder: Path) -> None:

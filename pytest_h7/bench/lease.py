@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from pytest_h7.errors import BoardInUse
+from pytest_h7.errors import BoardInUse, InfrastructureError
 from pytest_h7.twin.board_store import LOCK, board_lock
 
 _HOLDER = "holder.json"
@@ -47,6 +47,9 @@ class Holder:
         except (KeyError, OSError):
             user = "unknown user"  # of a container whose user has no name
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        worker = os.environ.get("PYTEST_XDIST_WORKER")
+        if worker and sys.argv[0] == "-c":  # what execnet has started it with
+            command = f"pytest-xdist's {worker} of process {os.getppid()}"
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         return cls(os.getpid(), user, socket.gethostname(), command, since)
 
@@ -95,25 +98,39 @@ class Lease:
 
     Raises:
         BoardInUse: The board did not become free in time; the message names the holder.
+        InfrastructureError: The folder cannot be written.
     """
 
     def __init__(self, board: str, folder: Path, timeout: float, announce: Callable[[str], None]) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._holder = folder / _HOLDER
         self._lock: FileLock = board_lock(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._take(board, timeout, announce)
+            temporary = folder / f"{_HOLDER}.new"
+            temporary.write_text(json.dumps(asdict(Holder.myself())), "utf-8")
+            temporary.replace(self._holder)
+        except OSError as error:
+            self._lock.release()
+            raise InfrastructureError(
+                f"The lease of the board {board} cannot be kept in {folder} ({error.strerror}): let the folder be "
+                "written, or set XDG_STATE_HOME (for virtual boards H7_TWIN_HOME) to one that can be."
+            ) from error
+
+    def _take(self, board: str, timeout: float, announce: Callable[[str], None]) -> None:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             if not timeout:
                 raise BoardInUse(
-                    f"The board {board} is in use by {_describe_holder(folder)}; end that, or use another board."
+                    f"The board {board} is in use by {_describe_holder(self.folder)}; end that, or use another "
+                    "board."
                 ) from None
-            announce(f"waiting up to {timeout:g} s for board {board}, in use by {_describe_holder(folder)}")
+            announce(
+                f"waiting up to {timeout:g} s for board {board}, in use by {_describe_holder(self.folder)}"
+            )
             self._wait(board, timeout)
-        self._holder = folder / _HOLDER
-        temporary = folder / f"{_HOLDER}.new"
-        temporary.write_text(json.dumps(asdict(Holder.myself())), "utf-8")
-        temporary.replace(self._holder)
 
     def _wait(self, board: str, timeout: float) -> None:
         try:

@@ -264,11 +264,13 @@ def _listing(probes: list[Any]) -> str:
 
 
 def _virtual_probe(name: str, description: BoardDescription | None) -> Any:
-    from pytest_h7.twin.board_store import BoardInUse, BoardNameError
+    from pytest_h7.twin.board_store import BoardDamaged, BoardInUse, BoardNameError
     from pytest_h7.twin.pyocd_plugin.probe import TwinProbe
 
     try:
         return TwinProbe.for_board(name or None, description)
+    except BoardDamaged as error:
+        raise InfrastructureError(str(error)) from error
     except BoardNameError as error:
         raise ProbeNotFound(str(error)) from None
     except BoardInUse as error:

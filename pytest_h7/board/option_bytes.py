@@ -43,9 +43,9 @@ class OptionBytes:
             FlashError: the chip did not take the change.
         """
         for name, value in values.items():
-            highest = (1 << _option(name).width) - 1
-            if not 0 <= value <= highest:
-                raise ValueError(f"{name} holds 0 to {highest}, not {value}")
+            option = _option(name)
+            if not option.holds(value):
+                raise ValueError(f"{name} holds 0 to {(1 << option.width) - 1}, not {value!r}")
         check_option_names(list(values))
         self._ledger.change(values)
 

@@ -53,7 +53,11 @@ class OptionLedger:
         test, before = self._journal.test, dict(self._journal.values)
         with uninterrupted():
             found = self._read_anyway()
-            changed = {name: found[name] for name in before if found[name] != before[name]}
+            changed = {
+                name: found[name]
+                for name in before
+                if found[name] != before[name] and not OPTION_BYTES[name].protected
+            }
             self._baseline = found | before
             self._put_back(found)
         if changed:

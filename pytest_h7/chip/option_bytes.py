@@ -24,6 +24,10 @@ class OptionByte:
         """The bits of the field, in place."""
         return ((1 << self.width) - 1) << self.lsb
 
+    def holds(self, value: object) -> bool:
+        """Return whether a value fits."""
+        return isinstance(value, int) and 0 <= value < 1 << self.width
+
     def format(self, value: int) -> str:
         """Return a value as text: flags and levels in decimal, addresses, masks and RDP in hexadecimal."""
         return f"0x{value:0{self.width // 4}X}" if self.width >= 8 else str(value)

@@ -11,6 +11,8 @@ import json
 import mmap
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,10 @@ class BoardNameError(ValueError):
 
 class BoardInUse(Exception):
     """This named board is open already, mostly in another process."""
+
+
+class BoardDamaged(Exception):
+    """What is kept of a named board cannot be read, or not written."""
 
 
 def board_lock(folder: Path) -> FileLock:
@@ -86,6 +92,7 @@ class BoardStore:
     Raises:
         BoardNameError: The name cannot be one of a folder.
         BoardInUse: Another process, or this one, has the board open.
+        BoardDamaged: It cannot be read.
     """
 
     def __init__(self, name: str) -> None:
@@ -101,7 +108,25 @@ class BoardStore:
         except Timeout:
             raise BoardInUse(f"The virtual board {name!r} is in use by another process.") from None
         _open_folders.add(self._folder)
-        self.flash = self._map_flash()
+        with self._being_opened():
+            self.flash = self._map_flash()
+
+    @contextmanager
+    def _being_opened(self) -> Iterator[None]:
+        """Give the board up again if it cannot be opened."""
+        try:
+            yield
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.release()
+            if isinstance(error, OSError):
+                reason = f"({error.strerror}): make room there, or let the folder be read and written."
+            else:
+                reason = (
+                    "because a file in it is damaged: delete the folder for a board as the factory has it."
+                )
+            raise BoardDamaged(
+                f"The virtual board that is kept in {self._folder} cannot be opened {reason}"
+            ) from error
 
     def _map_flash(self) -> mmap.mmap:
         path = self._folder / "flash.bin"
@@ -114,9 +139,10 @@ class BoardStore:
         """Fill in the option bytes; from now on every change of them is kept at once."""
         path = self._folder / "options.json"
         if path.is_file():
-            self._options = json.loads(path.read_text("utf-8"))
-            flash.swapped = self._options["swapped"]
-            flash.load(self._options["words"])
+            with self._being_opened():
+                self._options = json.loads(path.read_text("utf-8"))
+                flash.swapped = self._options["swapped"]
+                flash.load(self._options["words"])
         self._chip_flash = flash
         flash.options_changed = self.save_options
 
@@ -132,7 +158,8 @@ class BoardStore:
         """Give the chip, just powered, the backup domain that was kept."""
         path = self._folder / "backup-domain.json"
         if path.is_file():
-            backup_domain.keep(mcu, json.loads(path.read_text("utf-8")))
+            with self._being_opened():
+                backup_domain.keep(mcu, json.loads(path.read_text("utf-8")))
 
     def save_backup_domain(self, mcu: Mcu) -> None:
         """Keep the backup domain; without VDD it has lost everything."""

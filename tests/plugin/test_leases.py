@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_h7.bench.lease import Lease, probe_folder, who_has
+from pytest_h7.bench.lease import Holder, Lease, probe_folder, who_has
 from pytest_h7.cli import main
 from pytest_h7.errors import InfrastructureError
 from pytest_h7.twin.board import VirtualBoard
@@ -86,6 +86,15 @@ def waiting_line(process: subprocess.Popen[str]) -> str:
     return next(line.rstrip() for line in process.stdout if line.startswith("h7: waiting"))
 
 
+def test_lease_that_cannot_be_written(run: Run) -> None:
+    home = board_folder("desk").parent
+    home.parent.mkdir(parents=True, exist_ok=True)
+    home.touch()
+    error = the_error(run(USES_THE_BOARD, "--h7-probe=twin:desk"))
+    assert error.startswith(f"The lease of the board twin:desk cannot be kept in {home / 'desk'} (")
+    assert error.endswith("set XDG_STATE_HOME (for virtual boards H7_TWIN_HOME) to one that can be.")
+
+
 # -- waiting ------------------------------------------------------------------------------------------
 
 
@@ -110,6 +119,13 @@ def test_processes_of_xdist_wait_as_well(start: Start) -> None:
         "board twin:desk, in use by " in line and f"(process {os.getpid()}: " in line for line in lines
     )
     assert "2 passed" in output
+
+
+def test_process_of_xdist_tells_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["-c"])
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
+    holder = str(Holder.myself())
+    assert holder.endswith(f"(process {os.getpid()}: pytest-xdist's gw1 of process {os.getppid()})")
 
 
 def test_who_waits_too_long_gives_up(run: Run) -> None:

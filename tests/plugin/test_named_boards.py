@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_h7.twin.board_store import board_folder
+
 from .conftest import Run
+from .test_bad_input import ANY, the_error
 
 FIRST = """
 def test_it(h7_board, h7_flashed):
@@ -52,3 +55,16 @@ def test_board_lives_in_the_users_state_directory_by_default(
     assert os.environ["XDG_STATE_HOME"]
     run_apart(FACTORY, "--h7-probe=twin:desk").assert_outcomes(passed=1)
     assert (tmp_path / "state" / "pytest-h7" / "twin" / "desk").is_dir()
+
+
+@pytest.mark.parametrize("name", ["flash.bin", "options.json", "backup-domain.json"])
+def test_board_with_a_damaged_file(run: Run, own_boards: None, name: str) -> None:
+    folder = board_folder("desk")
+    folder.mkdir(parents=True)
+    (folder / name).write_text("junk")
+    assert the_error(run(ANY, "--h7-probe=twin:desk")) == (
+        f"The virtual board that is kept in {folder} cannot be opened because a file in it is damaged: delete the "
+        "folder for a board as the factory has it."
+    )
+    (folder / name).unlink()
+    run(ANY, "--h7-probe=twin:desk").assert_outcomes(passed=1)

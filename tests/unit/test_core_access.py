@@ -153,7 +153,7 @@ def test_zeros_without_a_clock_are_no_option_bytes(chip, option_bytes: OptionByt
 
 
 def test_value_that_does_not_fit_an_option_byte(chip, option_bytes: OptionBytes) -> None:
-    for name, value in (("BCM4", 2), ("BOOT_CM7_ADD0", 0x1_0000), ("BCM7", -1)):
+    for name, value in (("BCM4", 2), ("BOOT_CM7_ADD0", 0x1_0000), ("BCM7", -1), ("BCM4", 0.0)):
         with pytest.raises(ValueError, match=f"{name} holds 0 to"):
             option_bytes.set(**{name: value})
     assert chip.writes == []

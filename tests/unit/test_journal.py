@@ -60,7 +60,17 @@ def test_board_of_one_process_has_it_in_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "7", "{}", '{"before": {"BCM4": 1}}', '{"test": "", "before": {"BCM4": "x"}}']
+    "content",
+    [
+        "",
+        "[]",
+        "7",
+        "{}",
+        '{"before": {"BCM4": 1}}',
+        '{"test": "", "before": {"BCM4": "x"}}',
+        '{"test": "", "before": {"BCM4": 2}}',
+        '{"test": "", "before": {"BCM9": 1}}',
+    ],
 )
 def test_file_that_is_damaged(path: Path, content: str) -> None:
     path.write_text(content)
@@ -68,3 +78,12 @@ def test_file_that_is_damaged(path: Path, content: str) -> None:
         InfrastructureError, match=r"before\.json of what an earlier run has changed cannot be read"
     ):
         Journal(path)
+
+
+def test_journal_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    path = tmp_path / "folder" / "before.json"
+    journal = Journal(path)
+    with pytest.raises(InfrastructureError, match=rf"cannot be kept in {path} \(.+\), so nothing is changed"):
+        journal.add({"BCM4": 1}, "test")
+    assert journal.values == {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyocd.core.exceptions import ProbeError
 from pyocd.probe.stlink_probe import StlinkProbe
 
-from pytest_h7.twin.board_store import BoardInUse, BoardNameError, board_folder, serial_of
+from pytest_h7.twin.board_store import BoardDamaged, BoardInUse, BoardNameError, board_folder, serial_of
 from pytest_h7.twin.stlink import VirtualStlink
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class TwinProbe(StlinkProbe):
         """Return a probe for pyOCD's tools, which report only their own errors as a message."""
         try:
             return cls.for_board(name)
-        except (BoardInUse, BoardNameError) as error:
+        except (BoardDamaged, BoardInUse, BoardNameError) as error:
             raise ProbeError(str(error)) from None
 
     def open(self) -> None:
