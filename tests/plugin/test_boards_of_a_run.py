@@ -82,8 +82,8 @@ def test_all_boards_dead(run_apart: Run) -> None:
 @pytest.mark.parametrize("at_end", ["", "1"], ids=["its own test", "test of another process"])
 def test_process_that_dies_costs_one_test(run_apart: Run, pytester: pytest.Pytester, at_end: str) -> None:
     """The board that it leaves is taken by another process, which runs the others."""
-    pytester.makeconftest(
-        """
+    pytester.makepyfile(
+        tell_the_end="""
         import os
         import pytest
 
@@ -100,7 +100,7 @@ def test_process_that_dies_costs_one_test(run_apart: Run, pytester: pytest.Pytes
         died.write_text(str(number))
         os._exit(3)
 """
-    result = run_apart(TESTS % (6, die), "-n2", "--h7-boards=twin:a")
+    result = run_apart(TESTS % (6, die), "-n2", "--h7-boards=twin:a", "-p", "tell_the_end")
     result.assert_outcomes(failed=1, passed=5)
     killed = pytester.path.joinpath("died").read_text()
     assert re.search(rf"^FAILED .*::test_it\[{killed}\] - .*gw\d", result.stdout.str(), re.MULTILINE)
