@@ -164,7 +164,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.get_verbosity() > 0:
         from pytest_h7.bench_time import summary
 
-        for line in summary(terminalreporter.getreports(""), is_twin=session.is_virtual):
+        # Where pytest keeps what comes after a test: as of no interest, or as an error.
+        reports = [*terminalreporter.getreports(""), *terminalreporter.getreports("error")]
+        for line in summary(reports, is_twin=session.is_virtual):
             terminalreporter.write_line(line)
 
 

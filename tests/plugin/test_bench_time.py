@@ -32,6 +32,30 @@ def test_summary(run: Run) -> None:
     assert int(total[2]) == sum(int(cost[2]) for cost in (long, reads, short))
 
 
+def test_tests_that_fail_are_in_the_summary(run: Run) -> None:
+    source = """
+        import pytest
+
+        @pytest.fixture
+        def fails_before(h7_board):
+            raise ValueError
+
+        @pytest.fixture
+        def fails_after(h7_board):
+            yield
+            raise ValueError
+
+        def test_fails(h7_board): assert False
+        def test_before(fails_before): pass
+        def test_after(fails_after): pass
+        def test_leaves(h7_board): h7_board.option_bytes.set(BCM4=0)
+        """
+    result = run(source, "-v", "--h7-option-bytes=check")
+    result.assert_outcomes(passed=2, failed=1, errors=3)
+    tests = [match[4] for line in result.stdout.lines if (match := LINE.fullmatch(line))]
+    assert sorted(tests[:-1]) == ["test_after", "test_before", "test_fails", "test_leaves"]
+
+
 def test_summary_of_several_processes(run_apart: Run) -> None:
     result = run_apart(SOURCE, "-v", "-n2")
     result.assert_outcomes(passed=4)
