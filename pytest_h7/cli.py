@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from pytest_h7.bench.interruption import make_impatient, make_patient
 from pytest_h7.board_commands import add_board_commands
 from pytest_h7.ctests.building import add_build_command
 from pytest_h7.doctor_command import add_doctor_command
@@ -17,6 +19,9 @@ from pytest_h7.recover_command import add_recover_command
 from pytest_h7.release.compare_command import add_compare_command
 from pytest_h7.serve_command import add_serve_command
 from pytest_h7.summary_command import add_summary_command
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""Exit code, as a shell has it."""
 
 
 def _list_boards(arguments: argparse.Namespace) -> None:
@@ -94,7 +99,7 @@ def _describe_twin(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code, 1 after an error; ``doctor`` has its own."""
+    """Run the command line; return the exit code, 1 after an error, 130 after Ctrl-C; ``doctor`` has its own."""
     parser = argparse.ArgumentParser(prog="pytest-h7", description="Boards for pytest-h7.")
     parser.add_argument("--version", action="version", version=f"pytest-h7 {version('pytest-h7')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -119,8 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_build_command(commands.add_parser)
     add_serve_command(commands.add_parser)
     parsed = parser.parse_args(arguments)
+    make_patient(signal.SIGINT)
     try:
         return parsed.run(parsed) or 0
     except H7Error as error:
         print(f"pytest-h7: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("pytest-h7: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    finally:
+        make_impatient(signal.SIGINT)

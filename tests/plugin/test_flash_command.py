@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_h7.board.flash_lanes import Lanes
 from pytest_h7.board.flash_plan import FlashPlan, SectorPlan
 from pytest_h7.cli import main
 from pytest_h7.flash_progress import shown_on
@@ -56,6 +57,24 @@ def test_the_firmware_runs_afterwards(virtual: VirtualBoard) -> None:
 def test_an_image_that_is_missing(own_boards: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flash", "--cm7-image", "nowhere.elf"]) == 1
     assert "nowhere.elf cannot be read" in capsys.readouterr().err
+
+
+def test_interrupted_flashing_comes_to_its_end(
+    erased: VirtualBoard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_out = Lanes.carry_out
+
+    def interrupted(lanes: Lanes, plan: FlashPlan) -> None:
+        signal.raise_signal(signal.SIGINT)
+        carry_out(lanes, plan)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lanes, "carry_out", interrupted)
+        assert main(["flash"]) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "pytest-h7: interrupted\n"
+    assert erased.stlink.claimed_by is None
+    assert main(["flash"]) == 0
+    assert capsys.readouterr().out == "Flash holds both images already.\n"
 
 
 def test_option_bytes_that_a_killed_run_has_left(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,17 @@ def test_commands_wait_as_long_as_they_are_told(
         assert "The board twin:desk is in use by " in capsys.readouterr().err
         assert main([*command, "--probe=twin:desk", "--lease-timeout=soon"]) == 1
         assert capsys.readouterr().err == "pytest-h7: --lease-timeout: 'soon' is no number of seconds.\n"
+
+
+def test_interrupted_command_ends_its_waiting_with_a_word() -> None:
+    with held():
+        command = [Path(sysconfig.get_path("scripts")) / "pytest-h7", "flash", "--probe=twin:desk"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("pytest-h7: waiting up to 60 s for board twin:desk, ")
+            process.send_signal(signal.SIGINT)
+            assert process.stderr.read() == "pytest-h7: interrupted\n"
+    assert process.returncode == 128 + signal.SIGINT
 
 
 def test_board_in_use_that_is_named_by_its_serial_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
