@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 REGRESSION = 1
 """Exit status when the last release is worse than the one before it."""
 
+_AS_WIDE_AS_IT_IS = 10_000
+"""Columns: a table of many releases is cut off nowhere, in a pipe or a log of CI least of all."""
+
 
 def add_compare_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -81,7 +84,7 @@ def _print_table(labels: Sequence[str], releases: Sequence[Baseline]) -> list[st
         else:
             cells.append(unit)
         table.add_row(name, *cells, style="bold red" if name in worse else None)
-    Console().print(table)
+    Console(width=_AS_WIDE_AS_IT_IS).print(table)
     return worse
 
 

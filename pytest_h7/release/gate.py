@@ -23,32 +23,37 @@ class Gate:
     """What a run compares its figures with, and where it saves them.
 
     Raises:
-        BaselineError: the baseline cannot be read, or is one of another kind of board.
+        BaselineError: a baseline cannot be read, or is one of another kind of board.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._baseline = load(Path(settings.baseline)) if settings.baseline else None
+        self._place = Path(settings.baseline_save) if settings.baseline_save else None
         self._figures: list[Figure] = []
         self._left_out: set[str] = set()
         if self._baseline is not None and settings.is_twin:
-            self._require_same_board(self._baseline, is_virtual=True)
+            self._require_same_board(self._baseline, settings.baseline, is_virtual=True)
+        if self._place is not None and self._place.exists():  # better known before the run than after it
+            saved = load(self._place)
+            if settings.is_twin:
+                self._require_same_board(saved, self._place, is_virtual=True)
 
     @property
     def is_in_use(self) -> bool:
         """Whether figures are compared or saved."""
-        return bool(self._settings.baseline or self._settings.baseline_save)
+        return self._baseline is not None or self._place is not None
 
     def _kind(self, *, is_virtual: bool) -> str:
         name = self._settings.board_description.name
         return f"virtual {name}" if is_virtual else name
 
-    def _require_same_board(self, baseline: Baseline, *, is_virtual: bool) -> None:
+    def _require_same_board(self, baseline: Baseline, path: str | Path | None, *, is_virtual: bool) -> None:
         kind = self._kind(is_virtual=is_virtual)
         if baseline.board != kind:
             raise BaselineError(
-                f"The baseline {_shown(self._settings.baseline)} was measured on a {baseline.board}, and this is "
-                f"a {kind}: figures of different boards cannot be compared."
+                f"The baseline {_shown(path)} was measured on a {baseline.board}, and this is a {kind}: figures "
+                "of different boards cannot be compared, and need files of their own."
             )
 
     def check(self, figures: Iterable[Figure], *, is_virtual: bool) -> None:
@@ -61,7 +66,7 @@ class Gate:
         baseline = self._baseline
         if baseline is None:
             return
-        self._require_same_board(baseline, is_virtual=is_virtual)
+        self._require_same_board(baseline, self._settings.baseline, is_virtual=is_virtual)
         found = Baseline(baseline.board, {})
         found.add(figures)
         worse = []
@@ -92,16 +97,17 @@ class Gate:
     def finish(self, firmware: dict[str, str], *, is_virtual: bool) -> list[str]:
         """Save the figures if that was asked for; return the lines of the run's summary.
 
-        A file that is there already, with figures of the same firmware on the same kind of board, gets more.
+        A file that is there already, with figures of the same firmware, gets more.
 
         Raises:
-            BaselineError: the file cannot be written, or no figure of this run is in the baseline.
+            BaselineError: the file cannot be written or has figures of another kind of board, or no figure of this
+                run is in the baseline.
         """
         lines = []
         if self._baseline is not None:
             lines.append(self._summary(self._baseline))
-        if self._settings.baseline_save:
-            lines.append(self._save(Path(self._settings.baseline_save), firmware, is_virtual=is_virtual))
+        if self._place is not None:
+            lines.append(self._save(self._place, firmware, is_virtual=is_virtual))
         return lines
 
     def _summary(self, baseline: Baseline) -> str:
@@ -134,14 +140,13 @@ class Gate:
             raise BaselineError(
                 f"The baseline {path} was not written: no test that passed has measured anything."
             )
-        kind = self._kind(is_virtual=is_virtual)
-        saved = Baseline(kind, firmware)
+        saved = Baseline(self._kind(is_virtual=is_virtual), firmware)
         before = load(path) if path.exists() else None
         if before is not None:
-            same = (before.board, before.firmware) == (kind, firmware)
+            self._require_same_board(before, path, is_virtual=is_virtual)
             for name, series in before.series.items():
                 saved.series[name] = series
-                if not same:
+                if before.firmware != firmware:
                     series.values.clear()
         saved.add(self._figures)
         saved.series = {name: series for name, series in saved.series.items() if series.values}

@@ -198,6 +198,37 @@ def test_baseline_of_another_board(run: Run, folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "* was measured on a virtual STM32H747I-DISCO, and this is *"), ("{", "* is no JSON file: *")],
+)
+def test_file_that_is_not_to_be_overwritten(
+    run: Run, folder: Path, content: str | None, message: str
+) -> None:
+    """It is refused before the run, not after it."""
+    path = folder / "1.0.json"
+    save(run, path, 1, "--h7-board=STM32H747I-DISCO")
+    if content is not None:
+        path.write_text(content)
+    before = path.read_text()
+    result = run(ONE.format(1), f"--h7-baseline-save={path}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: The baseline {message}"])
+    assert path.read_text() == before
+
+
+def test_figures_of_a_board_that_is_known_late(real_board: str, run: Run, folder: Path) -> None:
+    """Whether a board is virtual is seen when it is connected; the file is left as it is then, too."""
+    path = folder / "1.0.json"
+    save(run, path, 1)
+    before = path.read_text()
+    source = "def test_it(h7_board, h7_measure): h7_measure('wake_us', 1, 'us')"
+    result = run(source, f"--h7-probe={real_board}", f"--h7-baseline-save={path}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["h7 baseline: * was measured on a virtual NUCLEO-*, and this is a NUCLEO-*"])
+    assert path.read_text() == before
+
+
 def test_baseline_of_another_firmware(run: Run, folder: Path) -> None:
     path = folder / "1.0.json"
     save(run, path, 1)
@@ -322,6 +353,19 @@ def test_compare(
     assert found["wake_us"][3:] == ["us", "+28.6 %", "worse"]
     assert found["speed"] == ["7000", "7100", "9000", "B/s", "+26.8 %", "better"]
     assert found["fresh"] == ["-", "-", "1", "ms", "", "new"]
+
+
+def test_table_of_many_releases_is_cut_off_nowhere(
+    releases: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    copies = [tmp_path / f"release-{number}.json" for number in range(10)]
+    for copy in copies:
+        shutil.copy(releases[0], copy)
+    assert main(["compare", *map(str, copies)]) == 0
+    output = capsys.readouterr().out
+    assert all(copy.stem in output for copy in copies)
+    assert rows(output)["wake_us"] == [*["100.5 ± 0.5"] * 10, "us", "+0.0 %", ""]
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
