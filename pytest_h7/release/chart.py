@@ -18,6 +18,9 @@ _COLUMNS = 3
 _SIZE = (4.0, 2.6)
 """Of one chart, in inches."""
 
+_FIT = 40
+"""Characters of all labels that fit below one chart."""
+
 
 def draw(path: Path, labels: Sequence[str], releases: Sequence[Baseline]) -> None:
     """Draw the figures of all releases, the oldest at the left: medians, with their spread as bars.
@@ -28,11 +31,14 @@ def draw(path: Path, labels: Sequence[str], releases: Sequence[Baseline]) -> Non
     if path.suffix.lower() not in FORMATS:
         raise BaselineError(f"{path} is neither an SVG nor a PNG file: name it *.svg or *.png.")
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
         raise BaselineError("Charts are drawn with matplotlib: pip install 'pytest-h7[charts]'.") from None
 
     names = sorted({name for release in releases for name in release.series})
+    if not names:
+        raise BaselineError("There is no figure to draw in these baselines.")
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(_SIZE[0] * columns, _SIZE[1] * rows), layout="constrained")
@@ -42,8 +48,9 @@ def draw(path: Path, labels: Sequence[str], releases: Sequence[Baseline]) -> Non
     for axes in figure.axes[len(names) :]:
         axes.set_visible(False)
     try:
-        # Without the time of drawing, so that the same figures give the same file.
-        figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        # No time of drawing and no identifiers by chance, so that the same figures give the same file.
+        with rc_context({"svg.hashsalt": "pytest-h7"}):
+            figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     except OSError as error:
         raise BaselineError(f"The chart {path} cannot be written: {error.strerror}.") from error
 
@@ -70,7 +77,10 @@ def _draw_one(axes: object, name: str, labels: Sequence[str], releases: Sequence
         axes.axhline(limit, color="#c0392b", linewidth=0.8, linestyle="--")
     axes.set_title(name, fontsize=9, loc="left")
     axes.set_ylabel(f"{last.unit} ({last.better} is better)", fontsize=7)
-    axes.set_xticks(range(len(labels)), labels, fontsize=8)
+    slanted = (
+        {} if sum(map(len, labels)) < _FIT else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    )
+    axes.set_xticks(range(len(labels)), labels, fontsize=8, **slanted)
     axes.set_xlim(-0.4, len(labels) - 0.6)
     axes.tick_params(axis="y", labelsize=7)
     axes.margins(y=0.25)

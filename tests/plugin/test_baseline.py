@@ -374,9 +374,10 @@ def test_chart(releases: list[Path], tmp_path: Path, suffix: str) -> None:
     for chart in charts:
         assert main(["compare", *map(str, releases[:2]), f"--chart={chart}"]) == 0
     content = charts[0].read_bytes()
+    assert content == charts[1].read_bytes(), "the same figures, and another file"
     if suffix == "svg":
         assert ET.fromstring(content).tag.endswith("svg")
-        assert b"wake_us" in content or b"<path" in content
+        assert all(f"<!-- {name} -->".encode() in content for name in ("wake_us", "speed"))
     else:
         assert content.startswith(b"\x89PNG")
 
@@ -385,6 +386,23 @@ def test_chart(releases: list[Path], tmp_path: Path, suffix: str) -> None:
 def test_chart_that_cannot_be_drawn(releases: list[Path], tmp_path: Path, name: str, capsys: object) -> None:
     assert main(["compare", str(releases[0]), f"--chart={tmp_path / name}"]) == 1
     assert "chart." in capsys.readouterr().err  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "slanted"), [("1.{}", 0), ("firmware-2.1{}.0-rc1", 2 * 8)])
+def test_names_of_releases_do_not_run_into_each_other(
+    releases: list[Path], tmp_path: Path, name: str, slanted: int
+) -> None:
+    copies = [shutil.copy(releases[0], tmp_path / f"{name.format(number)}.json") for number in range(8)]
+    chart = tmp_path / "chart.svg"
+    assert main(["compare", *map(str, copies), f"--chart={chart}"]) == 0
+    assert chart.read_text().count("rotate(-35)") == slanted
+
+
+def test_chart_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.json"
+    Baseline("NUCLEO-H755ZI-Q", {}).save(empty)
+    assert main(["compare", str(empty), f"--chart={tmp_path / 'chart.svg'}"]) == 1
+    assert "There is no figure to draw" in capsys.readouterr().err
 
 
 def test_baselines_of_different_boards(releases: list[Path], folder: Path, capsys: object) -> None:
