@@ -77,10 +77,10 @@ def _draw_one(axes: object, name: str, labels: Sequence[str], releases: Sequence
         axes.axhline(limit, color="#c0392b", linewidth=0.8, linestyle="--")
     axes.set_title(name, fontsize=9, loc="left")
     axes.set_ylabel(f"{last.unit} ({last.better} is better)", fontsize=7)
-    slanted = (
-        {} if sum(map(len, labels)) < _FIT else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
-    )
-    axes.set_xticks(range(len(labels)), labels, fontsize=8, **slanted)
+    axes.set_xticks(range(len(labels)), labels, fontsize=8)
+    if sum(map(len, labels)) > _FIT:
+        for label in axes.get_xticklabels():
+            label.set(rotation=35, horizontalalignment="right", rotation_mode="anchor")
     axes.set_xlim(-0.4, len(labels) - 0.6)
     axes.tick_params(axis="y", labelsize=7)
     axes.margins(y=0.25)
