@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_h7.bench.lease import Lease, probe_folder
+from pytest_h7.bench.lease import Lease
 from pytest_h7.board.images import reference_image
+from pytest_h7.twin.board_store import board_folder
 
 from .github import ROOT, Result, run_action
 
@@ -140,8 +141,8 @@ def test_nothing_but_skipped_is_no_success(act: Act) -> None:
 
 
 def test_more_workers_than_free_boards(act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    lease = Lease("H7TWIN-left", probe_folder("H7TWIN-left"), 0, print)
+    monkeypatch.setenv("H7_TWIN_HOME", str(tmp_path / "runner" / "twins"))
+    lease = Lease("twin:left", board_folder("left"), 0, print)
     try:
         result = act(boards="left,right", probe="any", workers="4", arguments="-k\ncm4_wakes")
     finally:
