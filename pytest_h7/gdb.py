@@ -5,17 +5,19 @@ from __future__ import annotations
 import select
 import shutil
 import socket
+import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_h7.errors import H7Error
+from pytest_h7.errors import H7Error, SafetyError
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_h7.bench.connection import Connection
     from pytest_h7.board.board import Board
     from pytest_h7.board.core import Core
 
@@ -59,15 +61,53 @@ def _servers(board: Board, say: Callable[[str], object]) -> Iterator[list[Any]]:
     options.update({"persist": True, "stdio_mode": "off", "vector_catch": "none"})
     servers: list[Any] = []
     try:
-        for core in board.cores:
-            server = _serve(core, FIRST_PORT + len(servers), options, say)
-            if server is not None:
-                servers.append(server)
-        yield servers
+        with ExitStack() as guards:
+            for core in board.cores:
+                guards.enter_context(_checked_writes(board.bench.connection, core.apsel, say))
+                server = _serve(core, FIRST_PORT + len(servers), options, say)
+                if server is not None:
+                    servers.append(server)
+            yield servers
     finally:
         for server in servers:
             server.stop()
         options.update(before)
+
+
+@contextmanager
+def _checked_writes(connection: Connection, apsel: int, say: Callable[[str], object]) -> Iterator[None]:
+    """Have what GDB writes pass `bench.safety`, too: what that refuses, GDB cannot access."""
+    from pyocd.core.exceptions import TransferError
+
+    port = connection.target.access_port(apsel)
+    write, write_words, write_bytes = port.write_memory, port.write_memory_block32, port.write_memory_block8
+
+    def check(address: int, data: bytes) -> None:
+        try:
+            connection.check_write(apsel, address, data)
+        except SafetyError as error:
+            say(str(error))
+            raise TransferError(str(error)) from None
+
+    def checked_write(addr: int, data: int, transfer_size: int = 32) -> None:
+        check(addr, data.to_bytes(transfer_size // 8, "little"))
+        write(addr, data, transfer_size)
+
+    def checked_words(addr: int, data: Sequence[int]) -> None:
+        check(addr, struct.pack(f"<{len(data)}I", *data))
+        write_words(addr, data)
+
+    def checked_bytes(addr: int, data: Sequence[int]) -> None:
+        check(addr, bytes(data))
+        write_bytes(addr, data)
+
+    port.write_memory, port.write_memory_block32 = checked_write, checked_words
+    port.write_memory_block8 = checked_bytes
+    try:
+        yield
+    finally:
+        port.write_memory, port.write_memory_block32 = write, write_words
+        port.write_memory_block8 = write_bytes
 
 
 def _serve(core: Core, port: int, options: Any, say: Callable[[str], object]) -> Any:

@@ -151,8 +151,12 @@ class Connection:
         if is_new and core.is_halted():
             core.resume()
 
-    def _check(self, apsel: int, address: int, data: bytes) -> None:
-        """Check a write before it happens; note one that may let a core stop somewhere."""
+    def check_write(self, apsel: int, address: int, data: bytes) -> None:
+        """Check a write before it happens; note one that may let a core stop somewhere.
+
+        Raises:
+            SafetyError: `bench.safety` refuses it.
+        """
         is_core = apsel in _PORTS_OF_CORES
         if is_core and any(address < unit.stop and address + len(data) > unit.start for unit in _DEBUG_UNITS):
             self._written.add(apsel)
@@ -315,7 +319,7 @@ class Connection:
     def write_words(self, apsel: int, address: int, words: Sequence[int]) -> None:
         """Write 32-bit words; raise SafetyError for what is refused, ValueError for an address between words."""
         _check_alignment(address, 4)
-        self._check(apsel, address, struct.pack(f"<{len(words)}I", *words))
+        self.check_write(apsel, address, struct.pack(f"<{len(words)}I", *words))
         with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
             self._port(apsel).write_memory_block32(address, list(words))
 
@@ -336,7 +340,7 @@ class Connection:
         An address that has no such access is a ValueError.
         """
         _check_alignment(address, size)
-        self._check(apsel, address, value.to_bytes(size, "little"))
+        self.check_write(apsel, address, value.to_bytes(size, "little"))
         with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
             self._port(apsel).write_memory(address, value, 8 * size)
 
@@ -349,6 +353,6 @@ class Connection:
 
     def write_bytes(self, apsel: int, address: int, data: bytes) -> None:
         """Write bytes to any address; raise SafetyError for what `bench.safety` refuses."""
-        self._check(apsel, address, data)
+        self.check_write(apsel, address, data)
         with translated_errors(f"write 0x{address:08X} through AP{apsel}"):
             self._port(apsel).write_memory_block8(address, list(data))

@@ -15,6 +15,9 @@ from .conftest import STARTED, Run
 GDB = shutil.which("gdb-multiarch")
 COMMAND = re.compile(r'^(cm[74]): \S+ (\S+) -ex "target remote :(\d+)"$')
 
+OPTCR, OPTSR_PRG = 0x5200_2018, 0x5200_2020
+"""Of FLASH (RM0399 4.9)."""
+
 SOURCE = """
 import pytest
 
@@ -101,12 +104,18 @@ def test_board_is_left_as_it_is(pytester: pytest.Pytester) -> None:
     )
     assert holder.stdout is not None
     assert any(line.endswith("here\n") for line in holder.stdout)
-    told = gdb("cm4", ports["cm4"], "backtrace", "detach")
+    # What is refused to a test is refused to GDB: read-out protection, and a mass erase.
+    refused = [
+        f"set var *(int *){address:#x} = {value:#x}" for address, value in ((OPTSR_PRG, 0), (OPTCR, 1 << 4))
+    ]
+    told = gdb("cm4", ports["cm4"], "backtrace", *refused, "monitor ww 0x52002020 0", "detach")
     assert re.search(r"^#0 +SysTick_Handler \(\)", told, re.MULTILINE)
     told, _ = holder.communicate("print exti_count\ndetach\nquit\n", timeout=60)
     assert "= 77" in told
     text = session.end()
     assert "1 failed, 1 passed" in text
+    assert text.count("Refused to change the option byte RDP") == 2
+    assert "Refused to mass-erase the chip" in text
     assert re.search("^<+ h7: the run goes on <+$", text, re.MULTILINE)
 
 
