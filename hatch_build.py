@@ -63,6 +63,8 @@ class PackageBuildHook(BuildHookInterface):
             build_data["force_include"][str(file)] = file.relative_to(root).as_posix()
         # What tests in C are built with: see pytest_h7/ctests/building.py.
         build_data["force_include"][str(root / "firmware" / "common")] = "pytest_h7/firmware"
+        # What a user without rights at the probe is told to copy: see pytest_h7/bench/usb_errors.py.
+        build_data["force_include"][str(root / "ci" / "60-stlink.rules")] = "pytest_h7/bench/60-stlink.rules"
         build_data["pure_python"] = False
         # CPython's limited API: one wheel for 3.10 and later on this platform.
         build_data["tag"] = f"cp310-abi3-{_platform(module)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 
 _ACCESS, _NO_DEVICE, _BUSY, _NOT_SUPPORTED = -3, -4, -6, -12
 """Error codes of libusb (its API documentation, enum libusb_error)."""
@@ -12,8 +13,12 @@ _ACCESS, _NO_DEVICE, _BUSY, _NOT_SUPPORTED = -3, -4, -6, -12
 _BUSY_SENTENCE = (
     "another program has it; end the debug session of STM32CubeIDE, STM32CubeProgrammer, OpenOCD or pyOCD."
 )
+_CHECKOUT = Path(__file__).parents[2] / "ci" / "60-stlink.rules"
+_UDEV_RULES = _CHECKOUT if _CHECKOUT.is_file() else Path(__file__).with_name(_CHECKOUT.name)
+"""A wheel has them beside this module."""
+
 _PERMISSION_SENTENCE = (
-    "this user may not open it; copy ci/60-stlink.rules of pytest-h7 to /etc/udev/rules.d and plug it in again."
+    f"this user may not open it; copy {_UDEV_RULES} to /etc/udev/rules.d and plug it in again."
     if sys.platform.startswith("linux")
     else "another program has it, or this user may not open it; end debug sessions of other programs."
 )

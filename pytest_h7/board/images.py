@@ -80,6 +80,8 @@ class Image:
     def _load_binary(self, content: bytes, address: str) -> tuple[Segment, ...]:
         try:
             start = int(address, 16)
+            if start < 0:
+                raise ValueError
         except ValueError:
             raise ImageError(
                 f"The load address of the {self.core} image, {address!r}, is not a hexadecimal number."

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_h7.chip.boards import DEFAULT, BoardDescription, board_description
 from pytest_h7.chip.memory import FLASH_BANKS
+from pytest_h7.errors import ImageError
 from pytest_h7.twin.access_port import ClosedPolicy
 from pytest_h7.twin.board_store import BoardStore, serial_of
 from pytest_h7.twin.history import History
@@ -163,6 +164,7 @@ def virtual_board(name: str | None = None, description: BoardDescription | None 
         BoardNameError: the name cannot be one of a folder.
         BoardFileError: there is no board description of the name in ``H7_BOARD``.
         BoardInUse: another process has the board.
+        ImageError: a file in ``H7_TWIN_IMAGES`` cannot be loaded.
     """
     key = name or ""
     if description is not None and key in _boards and _boards[key].description != description:
@@ -185,13 +187,19 @@ def _preload(board: VirtualBoard) -> None:
     images = os.environ.get("H7_TWIN_IMAGES")
     if not images:
         return
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
-    for path in images.split(","):
-        with Path(path.strip()).open("rb") as stream:
-            for segment in ELFFile(stream).iter_segments("PT_LOAD"):
-                if segment["p_filesz"]:
-                    _load_segment(board.mcu, segment["p_paddr"], segment.data())
+    for path in map(str.strip, images.split(",")):
+        try:
+            with Path(path).open("rb") as stream:
+                for segment in ELFFile(stream).iter_segments("PT_LOAD"):
+                    if segment["p_filesz"]:
+                        _load_segment(board.mcu, segment["p_paddr"], segment.data())
+        except OSError as error:
+            raise ImageError(f"{path} in H7_TWIN_IMAGES cannot be read: {error.strerror}.") from error
+        except (ELFError, ValueError) as error:
+            raise ImageError(f"{path} in H7_TWIN_IMAGES is no ELF file for this chip: {error}.") from error
     board.mcu.power_off()
     board.mcu.power_on()
 
@@ -202,7 +210,7 @@ def _load_segment(mcu: Mcu, address: int, data: bytes) -> None:
             mcu.memory(bank.name)[address - bank.start : address - bank.start + len(data)] = data
             mcu.code_changed(address, len(data))
             return
-    raise ValueError(f"H7_TWIN_IMAGES: 0x{address:08X} is not in flash")
+    raise ValueError(f"0x{address:08X} is not in flash")
 
 
 @atexit.register

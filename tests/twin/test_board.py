@@ -12,6 +12,7 @@ import pytest
 from pytest_h7.board.images import load_pair, reference_image
 from pytest_h7.chip.memory import FLASH_BANK1, FLASH_BANK2
 from pytest_h7.chip.registers import peripheral
+from pytest_h7.errors import ImageError
 from pytest_h7.twin import board as board_module
 from pytest_h7.twin.board import VirtualBoard, virtual_board
 from pytest_h7.twin.board_store import BoardInUse, BoardNameError
@@ -314,5 +315,16 @@ def test_image_of_the_environment_that_is_not_for_flash(
 ) -> None:
     elf = build_program("cm7", "void program(void) {}", "-Wl,--section-start=.text=0x24000000").path
     monkeypatch.setenv("H7_TWIN_IMAGES", str(elf))
-    with pytest.raises(ValueError, match="0x24000000 is not in flash"):
+    with pytest.raises(ImageError, match="is no ELF file for this chip: 0x24000000 is not in flash"):
+        virtual_board()
+
+
+def test_file_of_the_environment_that_cannot_be_loaded(
+    no_boards: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("H7_TWIN_IMAGES", str(tmp_path / "cm7.elf"))
+    with pytest.raises(ImageError, match=r"cm7\.elf in H7_TWIN_IMAGES cannot be read: No such file"):
+        virtual_board()
+    (tmp_path / "cm7.elf").write_text("no ELF")
+    with pytest.raises(ImageError, match="is no ELF file for this chip: Magic number does not match"):
         virtual_board()

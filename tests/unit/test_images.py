@@ -173,6 +173,8 @@ def test_binary_without_an_address(make) -> None:
 
 
 def test_binary_with_an_address_that_is_none(make) -> None:
+    with pytest.raises(ImageError, match="'-8000000', is not a hexadecimal number"):
+        make(vectors(), at="@-8000000")
     with pytest.raises(ImageError, match="'flash', is not a hexadecimal number"):
         make(vectors(), at="@flash")
 

@@ -24,7 +24,8 @@ from pytest_h7.cli import main
 from pytest_h7.errors import ConsoleUnavailable, InfrastructureError, ProbeNotFound
 
 NUCLEO, SECOND = "004700253038510534333935", "0031002F3137510B39383538"
-PERMISSION = "this user may not open it; copy ci/60-stlink.rules of pytest-h7 to /etc/udev/rules.d"
+RULES = Path(__file__).parents[2] / "ci" / "60-stlink.rules"
+PERMISSION = f"this user may not open it; copy {RULES} to /etc/udev/rules.d"
 
 
 def usb_error(code: int, number: int) -> usb.core.USBError:
