@@ -94,9 +94,11 @@ def test_every_fault_at_every_transfer(
     choose: Callable[[Sequence[Case], int], list[Case]],
     part: int,
     record_property: Callable[[str, object], None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     wrong: list[str] = []
     for fault, transfer in choose(cases[part::PARTS], SAMPLE):
+        caplog.clear()  # what has been logged keeps the boards of earlier runs
         desk.new_board()
         first, following = desk.run(fault, transfer), desk.run()
         found = judge(fault, first, following, undisturbed)
