@@ -31,6 +31,19 @@ _DEBUGGERS = ("gdb-multiarch", "arm-none-eabi-gdb")
 _POLL = 0.1
 
 
+class _Clients(list[Any]):
+    """The debuggers at a server, which also knows if there has been one.
+
+    pyOCD counts them, too, but a while before they are in its list.
+    """
+
+    have_come = False
+
+    def append(self, client: Any) -> None:
+        super().append(client)
+        self.have_come = True
+
+
 def debug(config: pytest.Config, board: Board) -> None:
     """Serve GDB at both cores until the person is done: has pressed Enter or, without a terminal, detached.
 
@@ -121,6 +134,7 @@ def _serve(core: Core, port: int, options: Any, say: Callable[[str], object]) ->
     except H7Error as error:
         say(str(error))
         return None
+    server.client_sessions = _Clients()
     server.start()
     image = core.image
     program = f" {image.path}" if image is not None else ""
@@ -148,7 +162,7 @@ def _wait(servers: list[Any], say: Callable[[str], object]) -> None:
         return
     say(f"The run goes on when GDB has detached, or if none comes within {PATIENCE:g} s.")
     deadline = time.monotonic() + PATIENCE
-    while not any(server.client_last_index for server in servers):
+    while not any(server.client_sessions.have_come for server in servers):
         if time.monotonic() >= deadline:
             return
         time.sleep(_POLL)

@@ -83,25 +83,20 @@ def gdb(core: str, port: int, *commands: str) -> str:
 
 
 @pytest.mark.skipif(GDB is None, reason="gdb-multiarch is not installed")
-def test_board_is_left_as_it_is(pytester: pytest.Pytester) -> None:
+def test_board_is_left_as_it_is(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> None:
     session = Session(pytester.path, SOURCE)
+    request.addfinalizer(session.process.kill)
     ports = session.ports()
     assert set(ports) == {"cm7", "cm4"}
     # One stays while the other comes, so that the run waits for both.
+    stay = ["-ex", f"target remote :{ports['cm7']}", "-ex", "echo here\\n"]
     holder = subprocess.Popen(
-        [
-            str(GDB),
-            "-q",
-            str(reference_image("cm7")),
-            "-ex",
-            f"target remote :{ports['cm7']}",
-            "-ex",
-            "echo here\\n",
-        ],
+        [str(GDB), "-q", str(reference_image("cm7")), *stay],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    request.addfinalizer(holder.kill)
     assert holder.stdout is not None
     assert any(line.endswith("here\n") for line in holder.stdout)
     # What is refused to a test is refused to GDB: read-out protection, and a mass erase.
