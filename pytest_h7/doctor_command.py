@@ -129,13 +129,11 @@ def _consult(observation: Observation, pair: ImagePair, *, fixing: bool) -> Repo
 
 def _stop_at(observation: Observation, settings: Settings, pair: ImagePair, symbol: str) -> None:
     """Stop the CM7 where an IDE does: after a reset, with DBGMCU keeping nothing clocked."""
-    from dataclasses import replace
-
     from pytest_h7.bench.settings import ConnectMode, LowPowerDebug
     from pytest_h7.board.access_port import AccessPort
     from pytest_h7.board.core import Core
 
-    under_reset = replace(settings, connect=ConnectMode.UNDER_RESET, low_power_debug=LowPowerDebug.OFF)
+    under_reset = settings._replace(connect=ConnectMode.UNDER_RESET, low_power_debug=LowPowerDebug.OFF)
     with observation.debugging(under_reset) as connection:
         port = AccessPort(connection, 0)
         core = Core("cm7", connection, observation.clock, port, lambda: pair.cm7)

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +82,7 @@ class BoardPool:
         start = self._first % len(boards)
         for board in boards[start:] + boards[:start]:
             if board not in self.set_aside:
-                yield replace(self._settings, probe=board, lease_timeout=0.0)
+                yield self._settings._replace(probe=board, lease_timeout=0.0)
 
     def none_left(self) -> InfrastructureError:
         """Return the error of a process that has found no board."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_h7.chip.boards import BoardDescription
@@ -92,8 +90,7 @@ def seconds_of(text: str) -> float:
     return value
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # both would cost every run of pytest time
-class Settings:
+class Settings(NamedTuple):
     """Values of the options; see ``pytest --help`` for their meaning.
 
     `stimulus` None stands for the bench's default; `frequency` is in Hz, `lease_timeout` in seconds.
@@ -121,7 +118,7 @@ class Settings:
     baseline: str | None = None
     baseline_save: str | None = None
 
-    @cached_property
+    @property
     def board_description(self) -> BoardDescription:
         """What is wired to the chip; raise BoardFileError where `board` is none."""
         from pytest_h7.chip.boards import board_description
