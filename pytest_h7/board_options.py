@@ -46,7 +46,7 @@ def lease_timeout_of(arguments: argparse.Namespace) -> float:
     from pytest_h7.bench.settings import Settings, seconds_of
 
     if not arguments.lease_timeout:
-        return Settings.lease_timeout
+        return Settings().lease_timeout
     try:
         return seconds_of(arguments.lease_timeout)
     except ValueError as error:
