@@ -60,7 +60,7 @@ def flag(name: str) -> str:
 
 
 def test_defaults(read: Callable[..., Settings]) -> None:
-    assert vars(read()) == vars(Settings())
+    assert read() == Settings()
 
 
 @EACH
